@@ -1,0 +1,14 @@
+# The broker: web, worker and beat are this image with different commands (docker-compose.yml).
+# Not built in this project's CI, which has no container engine; tests/test_compose.py checks its words.
+FROM python:3.13-slim
+
+RUN useradd --system --uid 10001 --home-dir /app --shell /usr/sbin/nologin usher
+WORKDIR /app
+COPY . .
+# Editable: templates/, static/ and manage.py stay where they are. No `demo`: the simulated world is not for production.
+RUN pip install --no-cache-dir --editable '.[broker]'
+
+USER usher
+ENV PYTHONUNBUFFERED=1 DJANGO_SETTINGS_MODULE=broker.settings
+EXPOSE 8000
+CMD ["gunicorn", "broker.wsgi", "--bind", "0.0.0.0:8000", "--worker-class", "gthread", "--workers", "2", "--threads", "8"]

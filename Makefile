@@ -1,0 +1,66 @@
+# Usher. `make demo` shows everything; `make help` lists the rest.
+# PORT, BIND and DATA may be given before or after make: `PORT=9000 make demo`, `make run DATA=/srv/usher`.
+
+PYTHON ?= python3
+PY := .venv/bin/python
+INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
+
+.PHONY: help setup demo run test test-fast lint bench clean packages
+
+help:
+	@echo 'make demo       the whole product beside a simulated AWS account, directory and desktops'
+	@echo 'make run        an empty broker with its own PostgreSQL and Redis'
+	@echo 'make test       all tests;  make test-fast  without slow ones and the browser'
+	@echo 'make lint       style, types, imports, migrations, settings'
+	@echo 'make bench      benchmarks;  make clean  removes what the others made, data in var/ too'
+
+# `exec`: the supervisor takes the place of the shell, so that a signal to make finds it directly below.
+demo: .venv/.product
+	@exec $(PY) -m broker.embedded demo
+
+run: .venv/.product
+	@exec $(PY) -m broker.embedded run
+
+setup: .venv/.product .venv/.tools
+
+test: setup packages
+	$(PY) -m pytest
+
+test-fast: setup
+	$(PY) -m pytest -m 'not slow and not browser'
+
+# Nothing here needs a database or a running instance, hence the empty DATA.
+lint: setup
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy .
+	.venv/bin/lint-imports
+	DATA=/nonexistent $(PY) manage.py makemigrations --check --dry-run
+	DATA=/nonexistent $(PY) manage.py check
+
+bench: setup
+	@if test -d bench; then exec $(PY) -m bench; else echo 'There is no benchmark yet.'; fi
+
+clean:
+	rm -rf .venv var build dist *.egg-info node_modules static/vendor
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# What tests need beyond Python: a browser, a real directory.
+packages:
+	@.ci/packages
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo 'Usher needs Python 3.11 or newer: give it as make PYTHON=/path/to/python3 …'; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/.product: pyproject.toml | .venv/bin/python
+	@echo 'Installing the packages (only the first time) …'
+	@$(INSTALL) --editable '.[broker,embedded,demo]'
+	@touch $@
+
+.venv/.tools: pyproject.toml | .venv/.product
+	@echo 'Installing the tools for tests (only the first time) …'
+	@$(INSTALL) --editable '.[broker,embedded,demo,dev]'
+	@touch $@

@@ -1,0 +1,12 @@
+"""Addresses of the agent protocol."""
+
+from django.urls import path
+
+from agents import views
+
+urlpatterns = [
+    path("register", views.register, name="register"),
+    path("events", views.events, name="events"),
+    path("commands", views.commands, name="commands"),
+    path("commands/<int:command_id>", views.command, name="command"),
+]

@@ -1,0 +1,33 @@
+"""What a directory says of a person, kept in the user's row (RULES 6)."""
+
+from django.db import transaction
+
+from authservers.directories.base import Person
+from authservers.models import AuthenticationServer, User, key_of
+from broker.core.clock import now
+
+
+@transaction.atomic
+def keep(server: AuthenticationServer, person: Person, login: str = "") -> User:
+    """Insert or update the row of a person. The login is the sAMAccountName unless the server matches another field."""
+    name = login or person.sam
+    user = known(server, person, name) or User(server=server, created_at=now())
+    read = now()
+    user.key, user.login = key_of(server.pk, name), name
+    user.display_name, user.email = person.display_name[:255], person.email[:320]
+    user.sam, user.upn, user.netbios = person.sam[:255], person.upn[:255], server.netbios
+    user.sid, user.guid, user.dn = person.sid, person.guid, person.dn
+    user.attributes = dict(person.attributes)
+    user.group_sids, user.groups_at = list(person.group_sids), read
+    user.gone_at = None
+    if not user.password:
+        user.set_unusable_password()
+    user.save()
+    return user
+
+
+def known(server: AuthenticationServer, person: Person, name: str) -> User | None:
+    """The row of this person: by SID, so that a rename keeps it, else by login."""
+    rows = User.objects.select_for_update().filter(server=server)
+    by_sid = rows.filter(sid=person.sid).first() if person.sid else None
+    return by_sid or rows.filter(key=key_of(server.pk, name)).first()

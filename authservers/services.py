@@ -1,0 +1,31 @@
+"""What others may ask of authentication servers: a directory to talk to."""
+
+from authservers.directories import DIRECTORIES
+from authservers.directories.base import Directory, DirectoryConfig
+from authservers.models import AuthenticationServer
+from broker.core.db import assert_outside
+from broker.core.fields import secret
+
+
+def directory(server: AuthenticationServer) -> Directory:
+    """The server's directory; each of its calls refuses to run inside a transaction."""
+    return DIRECTORIES[server.kind](config_of(server), guard=assert_outside)
+
+
+def config_of(server: AuthenticationServer) -> DirectoryConfig:
+    """How to reach and search the directory, secrets opened."""
+    held = server.config
+    return DirectoryConfig(
+        hosts=tuple(str(held.get("host", "")).replace(",", " ").split()),
+        port=int(held.get("port") or 389),
+        security=str(held.get("security", "plain")),
+        ca_pem=str(held.get("ca_pem", "")),
+        domain=server.domain,
+        base_dn=str(held.get("base_dn", "")),
+        netbios=server.netbios,
+        search_user=str(held.get("search_user", "")),
+        search_password=secret(server, "search_password"),
+        match_field=str(held.get("match_field", "sAMAccountName")),
+        user_filter=str(held.get("user_filter", "")),
+        query_groups=bool(held.get("query_groups", True)),
+    )

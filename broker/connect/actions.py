@@ -1,0 +1,123 @@
+"""What a plan or an administrator wants done: release, log out, lock, disconnect, delete, call a URL."""
+
+from datetime import timedelta
+
+from agents.models import Agent
+from agents.services import command
+from broker.connect import facts
+from broker.connect.happenings import Happening, call_off, happened, planned
+from broker.connect.models import DesktopSession, Launch
+from broker.core import audit
+from broker.core.clock import now
+from broker.core.jobs import Done, Failed, Later, Moot, Result
+from broker.core.models import Job
+from broker.connect.power import number
+from centers.models import Desktop
+from centers.providers.base import ProviderBusy, ProviderError
+from centers.services import provider, wish_for
+from django.db import transaction
+from plans.engine import Event
+from plans.premise import Outcome
+from pools import services as pools
+from pools.models import Assignment
+
+AGENT_IS_BACK = timedelta(seconds=30)
+
+
+@transaction.atomic
+def release(assignment_id: int, reason: str) -> Assignment | None:
+    """End an assignment, whoever wants it; then the release section's and the power plan's word (SPEC 3.4)."""
+    assignment = pools.release(assignment_id, reason)
+    if assignment is None:
+        return None
+    Launch.objects.filter(assignment=assignment, ended_at=None).update(
+        ended_at=now(), step=Launch.Step.CANCELLED, message=f"The desktop was released: {reason}"
+    )
+    happened(Happening(assignment.desktop, Event.RELEASED, now(), assignment))
+    return assignment
+
+
+def standing(job: Job) -> tuple[Desktop | None, Result | None]:
+    """The job's desktop, and why the action is not to be done now (None where it is)."""
+    desktop = Desktop.objects.select_related("center").filter(pk=number(job)).first()
+    if desktop is None:
+        return None, Moot("The desktop is gone.")
+    verdict = facts.verdict(job, desktop)
+    if verdict.outcome is Outcome.CANCEL:
+        return desktop, Moot(verdict.reason)
+    if verdict.outcome is Outcome.HOLD:
+        return desktop, Later(verdict.reason, verdict.until)
+    return desktop, None
+
+
+def run_release(job: Job) -> Result:
+    """The release that a plan scheduled."""
+    desktop, against = standing(job)
+    if against is not None or desktop is None:
+        return against or Moot("The desktop is gone.")
+    assignment = job.payload.get("assignment")
+    done = release(assignment, f"plan {job.plan}, {job.cause.replace('_', ' ')}") if assignment else None
+    return Done(f"Released from {done.user}.") if done else Moot("It was released already.")
+
+
+def run_session_command(job: Job) -> Result:
+    """Lock, disconnect or log out the live sessions, by the agent."""
+    desktop, against = standing(job)
+    if against is not None or desktop is None:
+        return against or Moot("The desktop is gone.")
+    sessions = list(DesktopSession.objects.filter(desktop=desktop, ended_at=None).exclude(user_name=""))
+    if not sessions:
+        return Moot("Nobody has a session there.")
+    agent: Agent | None = facts.reachable(desktop)
+    if agent is None:
+        return Later("The Usher Agent does not answer.", now() + AGENT_IS_BACK)
+    why = f"plan {job.plan}" if job.plan else (job.payload.get("reason") or "an administrator asked for it")
+    for session in sessions:
+        command(agent, job.kind, why, {"session": session.os_session})
+    audit.record(f"session.{job.kind}", f"Asked the agent to {job.kind}: {why}.", desktop=desktop, subject=desktop)
+    return Done(f"The agent was asked to {job.kind} {len(sessions)} session{'s' if len(sessions) > 1 else ''}.")
+
+
+def run_delete(job: Job) -> Result:
+    """Terminate a desktop for ever. Its flag is asked once more: it may have been taken away meanwhile."""
+    desktop, against = standing(job)
+    if against is not None or desktop is None:
+        return against or Moot("The desktop is gone.")
+    if not desktop.deletable:
+        return Moot("It is not allowed to be deleted from disk.")
+    if "due" in job.payload and Assignment.objects.filter(desktop=desktop, closed_at=None).exists():
+        return Moot("It is assigned again.")
+    return terminated(desktop)
+
+
+def terminated(desktop: Desktop) -> Result:
+    """Ask the provider, and write down what came of it."""
+    if desktop.ref is None:
+        return Failed("It has no id at AWS: there is nothing to delete.")
+    wish_for(desktop.pk, "delete")
+    try:
+        outcome = provider(desktop.center).delete([desktop.ref])[0]
+    except ProviderBusy as busy:
+        return Later(str(busy))
+    except ProviderError as error:
+        return Failed(str(error))
+    if not outcome.ok:
+        return Later(outcome.message) if outcome.retry else Failed(outcome.message)
+    gone(desktop, "deleted from disk")
+    return Done("AWS deletes it.")
+
+
+@transaction.atomic
+def gone(desktop: Desktop, reason: str) -> None:
+    """A desktop that is no more: its assignment ends, its jobs are cancelled, the row stays for the history."""
+    for assignment in Assignment.objects.filter(desktop=desktop, closed_at=None):
+        pools.release(assignment.pk, reason)
+    for job in planned(desktop):
+        call_off(job, "the desktop is deleted", desktop)
+    DesktopSession.objects.filter(desktop=desktop, ended_at=None).update(
+        ended_at=now(), state=DesktopSession.State.ENDED, end_reason=reason
+    )
+    Desktop.objects.filter(pk=desktop.pk).update(
+        availability=Desktop.Availability.DELETED, deleted_at=now(), power=Desktop.Power.DELETING, wish=""
+    )
+    audit.record("center.desktop_deleted", f"{desktop}: {reason}.", desktop=desktop, subject=desktop)

@@ -1,0 +1,220 @@
+"""What was seen: the agents' inbox, drained in order, becomes sessions and jobs (DESIGN 8; RULES 15-19).
+
+The lock is on the agent's row, so that one desktop's news go through one worker at a time. A row that raises is set
+aside with its error and stops no other.
+"""
+
+import logging
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import Q
+
+from agents.models import Agent, AgentEvent
+from agents.protocol import Identity, Said, Who, which_user
+from authservers.models import User
+from broker.connect.happenings import Happening, happened
+from broker.connect.models import DesktopSession
+from broker.connect.states import Change, Line, Session, SessionNews, State, Told, boot_began, heal, hear
+from broker.core import audit
+from broker.core.clock import now
+from centers.models import Desktop
+from plans.engine import Event
+from pools.models import Assignment
+
+log = logging.getLogger(__name__)
+AT_ONCE = 200  # events of one agent in one transaction
+SAID: dict[Event, str] = {
+    Event.CONNECTED: "session.login",
+    Event.DISCONNECTED: "session.disconnect",
+    Event.LOGGED_OUT: "session.logout",
+    Event.LOCKED: "session.lock",
+    Event.UNLOCKED: "session.unlock",
+    Event.IDLE: "session.idle",
+    Event.ACTIVE: "session.active",
+}
+BOOTS = {"register", "agent_start"}
+
+
+def drain() -> int:
+    """Act on what agents told us; returns how many agents had news."""
+    agents = 0
+    while drain_one():
+        agents += 1
+    return agents
+
+
+@transaction.atomic
+def drain_one() -> bool:
+    """The news of one agent, in order; False where nobody has any."""
+    agent = Agent.objects.select_for_update(skip_locked=True, of=("self",)).filter(waiting=True).order_by("pk").first()
+    if agent is None:
+        return False
+    news = list(AgentEvent.objects.filter(agent=agent, handled_at=None).order_by("pk")[:AT_ONCE])
+    for told in news:
+        handle(agent, told)
+    agent.waiting = len(news) == AT_ONCE
+    agent.save(update_fields=["waiting", "boot_id"])
+    return True
+
+
+def handle(agent: Agent, told: AgentEvent) -> None:
+    """One piece of news, in a savepoint of its own."""
+    try:
+        with transaction.atomic():
+            told.outcome = apply(agent, told)[:200]
+    except Exception as error:  # noqa: BLE001 - one of the two that CONTRACTS 2.2 names: the row is set aside with its error
+        log.exception("Event %s of agent %s raised.", told.pk, agent.pk)
+        told.error, told.outcome = f"{type(error).__name__}: {error}", "set aside: it raised"
+    told.handled_at = now()
+    told.save(update_fields=["handled_at", "outcome", "error"])
+
+
+def apply(agent: Agent, told: AgentEvent) -> str:
+    """What one event changes; returns what came of it, in words."""
+    desktop = Desktop.objects.select_related("center").filter(pk=agent.desktop_id).first()
+    if desktop is None:
+        return "ignored: the agent has no desktop"
+    if told.type in BOOTS:
+        return booted(agent, desktop, told)
+    if told.type == "agent_stop":
+        return f"the agent stopped: {told.data.get('reason') or 'no reason given'}"
+    if told.type == "heartbeat":
+        return healed(agent, desktop, told)
+    name = name_of(agent, told)
+    news = Told(SessionNews(told.type), told.boot_id, told.os_session, told.at, name, idle_of(told))
+    return heard(agent, desktop, news, told)
+
+
+def idle_of(told: AgentEvent) -> timedelta:
+    """How long the session was idle already when the agent said so."""
+    return timedelta(seconds=int(told.data.get("seconds") or 0)) if told.type == "idle" else timedelta()
+
+
+def name_of(agent: Agent, told: AgentEvent) -> str:
+    """The user of an event; a later one of the same session may leave the name out."""
+    return told.user or (f"SID {told.sid}" if told.sid else "")
+
+
+def booted(agent: Agent, desktop: Desktop, told: AgentEvent) -> str:
+    """A new boot has logged everybody out (RULES 19); the same boot changes nothing."""
+    if agent.boot_id == told.boot_id:
+        return "the same boot goes on"
+    agent.boot_id = told.boot_id
+    ended = 0
+    for row in live_rows(desktop):
+        for change in boot_began([as_session(row)], told.boot_id, told.at):
+            store(desktop, row, change, told, "the machine was restarted")
+            ended += 1
+    return f"a new boot; {ended} sessions ended" if ended else "a new boot"
+
+
+def healed(agent: Agent, desktop: Desktop, told: AgentEvent) -> str:
+    """Make up for lost events by a heartbeat's list of sessions."""
+    if told.boot_id != agent.boot_id:
+        return "ignored: it is about an older boot"
+    listed = [line_of(each) for each in told.data.get("sessions") or [] if isinstance(each, dict)]
+    sessions = [as_session(row) for row in live_rows(desktop)]
+    news = heal(sessions, listed, told.boot_id, told.at)
+    for each in news:
+        heard(agent, desktop, each, told)
+    return f"{len(news)} lost events made up for" if news else "the sessions are as we know them"
+
+
+def line_of(raw: dict[str, object]) -> Line:
+    """One entry of a heartbeat's session list."""
+    state = str(raw.get("state") or "").casefold()
+    locked = True if state == "locked" else raw.get("locked")
+    return Line(
+        str(raw.get("session") or ""),
+        str(raw.get("user") or ""),
+        state == "disconnected",
+        locked if isinstance(locked, bool) else None,
+    )
+
+
+def live_rows(desktop: Desktop) -> list[DesktopSession]:
+    """The sessions that have not ended."""
+    return list(DesktopSession.objects.filter(desktop=desktop, ended_at=None))
+
+
+def as_session(row: DesktopSession) -> Session:
+    """A row as the pure rules see it."""
+    return Session(row.boot_id, row.os_session, row.user_name, State(row.state), row.locked, row.idle_since)
+
+
+def row_of(desktop: Desktop, news: Told) -> DesktopSession | None:
+    """The row of an epoch: the live one, or the newest that has ended."""
+    rows = DesktopSession.objects.filter(desktop=desktop, boot_id=news.boot, os_session=news.number)
+    return rows.filter(ended_at=None).first() or rows.order_by("-pk").first()
+
+
+def heard(agent: Agent, desktop: Desktop, news: Told, told: AgentEvent) -> str:
+    """Apply news of one session; a session number that ended and logs in again is a new session."""
+    row = row_of(desktop, news)
+    if row is not None and row.ended_at and news.news is SessionNews.LOGIN and news.at > row.ended_at:
+        row = None
+    outcome = ""
+    for change in hear(as_session(row) if row else None, news, agent.boot_id):
+        if change.ignored:
+            return f"ignored: {change.ignored}"
+        row = store(desktop, row, change, told)
+        outcome = f"{change.event}" if change.event else "noted"
+    return outcome
+
+
+def store(desktop: Desktop, row: DesktopSession | None, change: Change, told: AgentEvent, why: str = "") -> DesktopSession:
+    """Write a session's change, then let the plans react."""
+    session = change.session
+    at = change.at or told.at
+    if row is None:
+        row = DesktopSession(desktop=desktop, boot_id=session.boot, os_session=session.number, started_at=at)
+        row.user_name = session.user
+        identify(row, desktop, told)
+    row.state, row.locked, row.idle_since, row.changed_at = session.state, session.locked, session.idle_since, at
+    if session.state is State.ENDED:
+        row.ended_at, row.end_reason = at, why or "logged out"
+    row.save()
+    if change.event:
+        react_to(desktop, row, change.event)
+    return row
+
+
+def identify(row: DesktopSession, desktop: Desktop, told: AgentEvent) -> None:
+    """Whose session it is (RULES 6), and whether that person may be there."""
+    said = Said(row.user_name, told.sid, told.local, desktop.computer_name)
+    match = which_user(said, identities(desktop, said))
+    assignment = Assignment.objects.filter(desktop=desktop, closed_at=None).first()
+    row.user_id = match.key if match.who is Who.KNOWN else None
+    row.assignment = assignment if assignment and assignment.user_id == row.user_id else None
+    row.rogue = row.assignment is None
+    if row.rogue:
+        audit.record(
+            "rogue.detected", f"{row.user_name} logged in to {desktop} without an assignment.", desktop=desktop, level="warning"
+        )
+
+
+def identities(desktop: Desktop, said: Said) -> list[Identity]:
+    """The users of the center's server who may be meant: by SID, or by the bare part of the name."""
+    bare = said.user.rpartition("\\")[2].partition("@")[0]
+    wanted = Q(sid=said.sid) if said.sid else Q(pk__in=[])
+    if bare:
+        wanted |= Q(sam__iexact=bare) | Q(upn__iexact=said.user)
+    users = User.objects.filter(wanted, server=desktop.center.server_id)
+    return [Identity(user.pk, user.sam, user.netbios, user.upn, user.sid) for user in users]
+
+
+def react_to(desktop: Desktop, row: DesktopSession, event: Event) -> None:
+    """Log it, note the first use, and let the plans in force react; a rogue's comings and goings move no plan."""
+    moment = row.changed_at
+    audit.record(SAID[event], f"{row.user_name}: {SAID[event].partition('.')[2]} on {desktop}.", user=row.user, desktop=desktop)
+    if row.assignment is None:
+        return
+    if event is Event.CONNECTED:
+        Assignment.objects.filter(pk=row.assignment_id, used_at=None).update(used_at=moment)
+        Desktop.objects.filter(pk=desktop.pk).update(last_used_at=moment)
+    assignment = Assignment.objects.select_related("user__server", "desktop__center").get(pk=row.assignment_id)
+    if assignment.closed_at is not None and event is not Event.LOGGED_OUT:
+        return
+    counts_from = row.idle_since if event is Event.IDLE and row.idle_since else moment
+    happened(Happening(desktop, event, counts_from, assignment))

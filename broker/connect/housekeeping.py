@@ -1,0 +1,48 @@
+"""What runs every minute: silent agents, expired sessions, rows whose time is over (SPEC A.5, A.6; CONTRACTS 2.5)."""
+
+from datetime import timedelta
+
+from agents import services as agents
+from agents.models import AgentCommand, AgentEvent
+from broker.connect import throttle
+from broker.connect.models import Client, PortalSession
+from broker.core.clock import now
+from broker.core.jobs import Done, Kind, Result
+from broker.core.models import Job, LogEntry, Node
+from gateways.models import Tunnel
+
+EVERY = timedelta(minutes=1)
+KEEP_EVENTS = timedelta(days=7)
+KEEP_JOBS = {Job.State.FINISHED: timedelta(days=7), Job.State.CANCELLED: timedelta(days=7), Job.State.ABORTED: timedelta(days=30)}
+KEEP_LOG = {"information": timedelta(days=90), "warning": timedelta(days=180), "error": timedelta(days=365)}
+KEEP_CLIENTS = timedelta(days=180)
+AT_ONCE = 5_000
+
+
+def run(job: Job) -> Result:
+    """One round."""
+    silent = agents.watch()
+    removed = clear()
+    return Done(f"{silent} agents fell silent, {removed} old rows removed.", now() + EVERY)
+
+
+def clear() -> int:
+    """Remove what is past its retention, a bounded number each time; returns how many rows."""
+    moment = now()
+    old = [
+        *(LogEntry.objects.filter(level=level, at__lt=moment - keep) for level, keep in KEEP_LOG.items()),
+        *(Job.objects.filter(state=state, finished_at__lt=moment - keep) for state, keep in KEEP_JOBS.items()),
+        AgentEvent.objects.filter(handled_at__lt=moment - KEEP_EVENTS),
+        AgentCommand.objects.filter(created_at__lt=moment - KEEP_EVENTS),
+        PortalSession.objects.filter(expires_at__lt=moment - KEEP_CLIENTS),
+        Client.objects.filter(seen_at__lt=moment - KEEP_CLIENTS),
+        Tunnel.objects.filter(closed_at__lt=moment - KEEP_CLIENTS),
+        Node.objects.filter(seen_at__lt=moment - timedelta(days=1)),
+    ]
+    count = throttle.forget_old()
+    for rows in old:
+        count += rows.model.objects.filter(pk__in=rows.order_by().values("pk")[:AT_ONCE]).delete()[0]
+    return count
+
+
+KIND = Kind(run=run, deadline=timedelta(minutes=5))

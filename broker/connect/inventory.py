@@ -1,0 +1,246 @@
+"""What a center reports becomes rows: scans, missing desktops, the once-only assignment (DESIGN 4, 6; RULES 10, 24, 25)."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Q
+from django.db.models.functions import Lower
+
+from authservers.models import User
+from broker.connect.actions import gone
+from broker.core import audit
+from broker.core.clock import now
+from broker.core.jobs import Done, Kind, Result, beat
+from broker.core.models import Job
+from centers.models import Center, Desktop, Image
+from centers.providers.base import Power, ProviderError, RemoteDesktop, RemoteImage
+from centers.services import provider
+from pools.models import Assignment
+from pools.services import Terms, lend_this
+
+BELIEVE_AFTER = timedelta(seconds=60)  # an observation that contradicts an open wish counts from then on (RULES 24)
+SCAN_LEASE = timedelta(seconds=90)
+EXPECTED: dict[str, frozenset[str]] = {
+    "start": frozenset({Power.STARTING, Power.RUNNING}),
+    "stop": frozenset({Power.STOPPING, Power.STOPPED}),
+    "reboot": frozenset({Power.STARTING}),
+    "rebuild": frozenset({Power.MAINTENANCE}),
+    "delete": frozenset({Power.DELETING}),
+}
+ARRIVED: dict[str, str] = {"start": Power.RUNNING, "stop": Power.STOPPED}
+OBSERVED = [
+    "name", "display_name", "computer_name", "workspace_name", "bound_user", "address", "power", "raw_state", "error_code",
+    "error_message", "power_at", "power_since", "wish", "wish_at", "wish_until", "availability", "scan_number", "sighted_at",
+    "image", "bundle_ref", "running_mode", "compute_type", "root_gb", "user_gb", "subnet", "protocols", "rdp_cert_sha256",
+]  # fmt: skip
+ADDRESS_CHANGES = frozenset({"REBUILDING", "RESTORING"})
+
+
+def poll(job: Job) -> Result:
+    """Scan one center, and insert the next scan. Only one runs per center (its key)."""
+    center = Center.objects.select_related("server").filter(pk=int(job.subject.partition(":")[2])).first()
+    if center is None:
+        return Done("The center is gone.")
+    again = now() + timedelta(minutes=center.refresh_minutes) if center.refresh_minutes else None
+    Center.objects.filter(pk=center.pk).update(status=Center.Status.SCANNING)
+    try:
+        message = scan(center, job)
+    except ProviderError as error:
+        offline(center, str(error))
+        return Done(f"The scan failed: {error}", again or now() + timedelta(minutes=5))
+    Center.objects.filter(pk=center.pk).update(status=Center.Status.ONLINE, status_reason="", scanned_at=now())
+    return Done(message, again)
+
+
+def offline(center: Center, why: str) -> None:
+    """The center does not answer: nothing is deleted, its page says why."""
+    Center.objects.filter(pk=center.pk).update(status=Center.Status.OFFLINE, status_reason=why)
+    audit.record("center.scan_failed", f"{center}: {why}", subject=center, level="error")
+
+
+def scan(center: Center, job: Job | None = None) -> str:
+    """Read the whole inventory; raises ProviderError, and then nothing is missing. Returns what was found, in words."""
+    source = provider(center)
+    images = keep_images(center, source.images())
+    seen, number = 0, center.scan_number + 1
+    for page in source.pages():
+        keep_page(center, page, images, number)
+        seen += len(page)
+        if job is not None and not beat(job, KIND):
+            return "Another worker has taken this scan over."
+    Center.objects.filter(pk=center.pk, scan_number=center.scan_number).update(scan_number=number)
+    lost = missing(center, number)
+    assigned = assign_bound(center)
+    message = f"{seen} desktops and {len(images)} images found" + (f", {lost} missing" if lost else "")
+    if assigned:
+        message += f", {assigned} assigned to their AWS user"
+    audit.record("center.scan_ok", f"{center}: {message}.", subject=center)
+    return message + "."
+
+
+def keep_images(center: Center, found: Sequence[RemoteImage]) -> dict[str, Image]:
+    """Insert and update images, one statement; those not seen are marked. Returns them by ref."""
+    moment = now()
+    rows = [
+        Image(
+            center=center, ref=each.ref, name=each.name, description=each.description, image_ref=each.image_ref,
+            compute_type=each.compute_type, root_gb=each.root_gb or None, user_gb=each.user_gb or None, state=each.state,
+            owner=each.owner, updated_at=each.updated_at, seen_at=moment, is_core=looks_core(each.name),
+        )
+        for each in found
+    ]  # fmt: skip
+    Image.objects.bulk_create(
+        rows,
+        update_conflicts=True,
+        unique_fields=["center", "ref"],
+        update_fields=["name", "description", "image_ref", "compute_type", "root_gb", "user_gb", "state", "owner",
+                       "updated_at", "seen_at", "missing"],
+    )  # fmt: skip
+    Image.objects.filter(center=center).exclude(ref__in=[each.ref for each in found]).update(missing=True)
+    return {each.ref: each for each in Image.objects.filter(center=center)}
+
+
+def looks_core(name: str) -> bool | None:
+    """A name says what AWS does not (seed ch. 4: a naming convention); None where it says nothing."""
+    text = name.lower()
+    return True if "byop" in text or "core" in text else None
+
+
+def keep_page(center: Center, page: Sequence[RemoteDesktop], images: dict[str, Image], number: int) -> None:
+    """Insert and update one page of desktops: one statement to read, one to write."""
+    with transaction.atomic():
+        known = {each.ref: each for each in of_page(center, page)}
+        intents = {each.bound_user.lower(): each for each in known.values() if each.ref is None}
+        known.pop(None, None)
+        rows = []
+        for remote in page:
+            intent = intents.get(remote.bound_user.lower()) if remote.ref not in known and remote.bound_user else None
+            if intent is not None:
+                adopt(intent, remote.ref)
+            row = known.get(remote.ref) or intent or fresh(center, remote)
+            observed(row, remote, images.get(remote.bundle_ref))
+            row.scan_number = number
+            if row.availability == Desktop.Availability.MISSING:
+                row.availability = Desktop.Availability.AVAILABLE
+            rows.append(row)
+        if rows:
+            Desktop.objects.bulk_create(
+                [copy(row) for row in rows], update_conflicts=True, unique_fields=["center", "ref"], update_fields=OBSERVED
+            )
+
+
+def of_page(center: Center, page: Sequence[RemoteDesktop]) -> Iterable[Desktop]:
+    """The rows that a page is about, and the deployments under way whose id is not known yet."""
+    refs = [each.ref for each in page]
+    return Desktop.objects.select_for_update().filter(center=center).filter(Q(ref__in=refs) | Q(ref=None)).exclude(
+        ref=None, availability=Desktop.Availability.DELETED
+    )
+
+
+def copy(row: Desktop) -> Desktop:
+    """The row as an insert that the conflict turns into an update: bulk_create wants no primary key."""
+    row.pk, row._state.adding = None, True
+    return row
+
+
+def adopt(intent: Desktop, remote_ref: str) -> None:
+    """A deployment under way has shown up before its own job learned the id (RULES 25)."""
+    Desktop.objects.filter(pk=intent.pk, ref=None).update(ref=remote_ref)
+    intent.ref = remote_ref
+
+
+def fresh(center: Center, remote: RemoteDesktop) -> Desktop:
+    """A desktop that was never seen before, with the center's choices for new ones."""
+    away = center.init_unavailable
+    return Desktop(
+        center=center,
+        ref=remote.ref,
+        first_seen_at=now(),
+        deletable=center.new_deletable,
+        availability=Desktop.Availability.UNAVAILABLE if away else Desktop.Availability.AVAILABLE,
+        unavailable_reason="New desktops of this center start as unavailable." if away else "",
+    )
+
+
+def observed(row: Desktop, remote: RemoteDesktop, image: Image | None) -> None:
+    """Put what the provider says into a row (unsaved). Facts about power go through the open wish first."""
+    moment = now()
+    row.name, row.computer_name, row.workspace_name = remote.name, remote.computer_name, remote.workspace_name
+    row.bound_user, row.bundle_ref, row.running_mode = remote.bound_user, remote.bundle_ref, remote.running_mode
+    row.compute_type, row.subnet, row.protocols = remote.compute_type, remote.subnet, list(remote.protocols)
+    row.root_gb, row.user_gb = remote.root_gb or None, remote.user_gb or None
+    row.image = image or row.image
+    row.error_code, row.error_message = remote.error_code, remote.error_message
+    row.sighted_at = row.sighted_at or moment
+    if not row.own_display_name:
+        row.display_name = default_name(row, remote)
+    moved(row, remote, moment)
+    if remote.raw_state in ADDRESS_CHANGES:
+        row.address, row.rdp_cert_sha256 = "", ""  # a rebuild gives a new address (RULES 3)
+    else:
+        row.address = remote.address
+
+
+def default_name(row: Desktop, remote: RemoteDesktop) -> str:
+    """ "<bundle name> – <user>", or the WorkspaceName; never ws-... (RULES 5)."""
+    if remote.workspace_name:
+        return remote.workspace_name
+    bundle = row.image.name if row.image else "WorkSpace"
+    return f"{bundle} – {remote.bound_user}" if remote.bound_user else f"{bundle} – {remote.computer_name or 'new'}"
+
+
+def moved(row: Desktop, remote: RemoteDesktop, moment: datetime) -> None:
+    """Believe an observed power state, unless it contradicts what we asked for less than a minute ago (RULES 24)."""
+    row.power_at = moment
+    if row.wish and row.wish_at:
+        young = moment - row.wish_at < BELIEVE_AFTER
+        if remote.power not in EXPECTED.get(row.wish, frozenset()) and young:
+            return
+        late = row.wish_until is not None and moment >= row.wish_until
+        rebooted = row.wish == "reboot" and remote.power == Power.RUNNING
+        if remote.power == ARRIVED.get(row.wish) or late or rebooted:
+            row.wish, row.wish_at, row.wish_until = "", None, None
+    if row.power != remote.power:
+        row.power_since = moment
+    row.power, row.raw_state = remote.power, remote.raw_state
+
+
+def save_observed(desktop: Desktop, remote: RemoteDesktop) -> Desktop:
+    """Store one desktop as described just now; returns the row as it stands."""
+    with transaction.atomic():
+        row = Desktop.objects.select_for_update(of=("self",)).select_related("center", "image").get(pk=desktop.pk)
+        observed(row, remote, None)
+        row.save(update_fields=OBSERVED)
+    return row
+
+
+def missing(center: Center, number: int) -> int:
+    """Absent from this complete scan: missing. Absent from the one before, too: deleted (CONTRACTS 2.10)."""
+    unseen = Desktop.objects.filter(center=center, scan_number__lt=number, sighted_at__isnull=False).exclude(
+        availability=Desktop.Availability.DELETED
+    )
+    for desktop in unseen.filter(scan_number__lt=number - 1).select_related("center"):
+        gone(desktop, "absent from two complete scans")
+    lost = unseen.filter(scan_number=number - 1).exclude(availability=Desktop.Availability.MISSING)
+    for desktop in lost:
+        audit.record("center.desktop_missing", f"{desktop} is not in the scan.", desktop=desktop, level="warning")
+    return lost.update(availability=Desktop.Availability.MISSING)
+
+
+def assign_bound(center: Center) -> int:
+    """Assign bound WorkSpaces to their AWS user: once, when WorkSpace and user are both known (RULES 10)."""
+    new = Desktop.objects.filter(center=center, scan_assigned=False, lent=False).exclude(bound_user="").exclude(
+        availability=Desktop.Availability.DELETED
+    )
+    waiting = {desktop.bound_user.lower(): desktop for desktop in new}
+    users = User.objects.filter(server=center.server_id, is_active=True).annotate(name=Lower("sam"))
+    count = 0
+    for user in users.filter(name__in=list(waiting)):
+        desktop = waiting[user.sam.lower()]
+        Desktop.objects.filter(pk=desktop.pk).update(scan_assigned=True)
+        count += lend_this(user, desktop, Terms(origin="scan", reason="AWS bound it to this user")) is not None
+    return count
+
+
+KIND = Kind(run=poll, lease=SCAN_LEASE)

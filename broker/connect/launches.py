@@ -1,0 +1,111 @@
+"""The walk of a launch: start, wait for the agent, prove that the port is open (SPEC A.8). Also the wait after power calls."""
+
+import socket
+from datetime import timedelta
+
+from agents.services import agent_of
+from broker.connect import power
+from broker.connect.connect import finish, go_to
+from broker.connect.inventory import save_observed
+from broker.connect.models import Launch
+from broker.core.clock import now
+from broker.core.db import assert_outside
+from broker.core.jobs import Done, Kind, Later, Moot, Result
+from broker.core.models import Job
+from centers.models import Desktop
+from centers.providers.base import PowerOp, ProviderError
+from centers.services import provider
+
+LOOK_AGAIN = timedelta(seconds=2)
+AGENT_TAKES = timedelta(seconds=90)  # after that the person may go on without it
+RDP_PORT = 3389
+PROBE_SECONDS = 2.0
+Power = Desktop.Power
+Step = Launch.Step
+
+
+def run(job: Job) -> Result:
+    """One look at a launch, or at a machine that was asked to start."""
+    desktop = Desktop.objects.select_related("center", "image").filter(pk=power.number(job)).first()
+    if desktop is None:
+        return Moot("The desktop is gone.")
+    launch = None
+    if "launch" in job.payload:
+        launch = Launch.objects.select_related("user", "desktop").filter(pk=job.payload["launch"], ended_at=None).first()
+        if launch is None:
+            return Moot("The launch has ended.")
+        if now() > launch.deadline:
+            return given_up(launch, desktop)
+    desktop, trouble = looked_at(desktop)
+    if trouble:
+        return Later(trouble, now() + LOOK_AGAIN * 2)
+    return walk(launch, desktop) if launch else waited(job, desktop)
+
+
+def looked_at(desktop: Desktop) -> tuple[Desktop, str]:
+    """The desktop as AWS describes it now, and what went wrong; the address is read again after AVAILABLE (RULES 3)."""
+    if desktop.ref is None:
+        return desktop, "It has no id at AWS yet."
+    try:
+        found = provider(desktop.center).describe([desktop.ref])
+    except ProviderError as error:
+        return desktop, str(error)
+    return (save_observed(desktop, found[0]), "") if found else (desktop, "AWS does not describe it yet.")
+
+
+def walk(launch: Launch, desktop: Desktop) -> Result:
+    """Bring a launch one step further."""
+    if desktop.power in {Power.ERROR, Power.DELETING}:
+        finish(launch, Step.FAILED, f"The desktop cannot be started: {desktop.error_message or desktop.raw_state}")
+        return Done("The desktop is in error.")
+    if desktop.power == Power.STOPPED and not desktop.wish:
+        power.ask(desktop, PowerOp.START, f"{launch.user} connects", urgent=True)
+    if desktop.power not in {Power.RUNNING, Power.UNHEALTHY} or desktop.wish in {"stop", "start"} or not desktop.destination:
+        return Later(f"AWS says {desktop.raw_state or 'nothing yet'}.", now() + LOOK_AGAIN)
+    if not agent_is_back(launch, desktop):
+        if launch.step != Step.WAITING:
+            go_to(launch, Step.WAITING)
+        return Later("Waits for the Usher Agent.", now() + LOOK_AGAIN)
+    go_to(launch, Step.OPENING)
+    trouble = probe(desktop.destination, RDP_PORT)
+    finish(launch, Step.DONE, f"The broker could not reach the desktop's RDP port: {trouble}." if trouble else "")
+    return Done("The way is open." if not trouble else f"Opened with a warning: {trouble}.")
+
+
+def agent_is_back(launch: Launch, desktop: Desktop) -> bool:
+    """Heard since the launch began, or never seen at all, or waited for long enough."""
+    agent = agent_of(desktop)
+    if agent is None or (agent.last_seen and agent.last_seen >= launch.started_at):
+        return True
+    return launch.step == Step.WAITING and now() - launch.step_at > AGENT_TAKES
+
+
+def probe(address: str, port: int) -> str:
+    """ "" where something listens there, else why not, in words."""
+    assert_outside()
+    try:
+        with socket.create_connection((address, port), PROBE_SECONDS):
+            return ""
+    except TimeoutError:
+        return f"no answer from {address}:{port} within {PROBE_SECONDS:.0f} seconds"
+    except ConnectionRefusedError:
+        return f"{address}:{port} refuses connections"
+    except OSError as error:
+        return f"{address}:{port} {error.strerror or error}"
+
+
+def given_up(launch: Launch, desktop: Desktop) -> Result:
+    """The deadline has come: an end with a reason instead of a wait without one."""
+    finish(launch, Step.FAILED, f"The desktop did not become ready in time; AWS says {desktop.raw_state or 'nothing'}. Try again.")
+    return Done("The launch's deadline has passed.")
+
+
+def waited(job: Job, desktop: Desktop) -> Result:
+    """After a start, stop or reboot: look until the state has come to rest."""
+    at_rest = {Power.RUNNING, Power.UNHEALTHY, Power.STOPPED, Power.ERROR}
+    if desktop.power in at_rest and not desktop.wish:
+        return Done(f"AWS says {desktop.raw_state}.")
+    return Later(f"AWS says {desktop.raw_state}.", now() + LOOK_AGAIN * min(job.tries, 8))
+
+
+KIND = Kind(run=run, lease=timedelta(seconds=60), deadline=timedelta(hours=1))

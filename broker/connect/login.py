@@ -1,0 +1,197 @@
+"""Who are you: from what a person typed to a user with role and policy (SPEC 1.2).
+
+The directory is asked outside any transaction; one short transaction then stores what it said.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.contrib.auth import login as open_django_session
+from django.db import transaction
+from django.http import HttpRequest
+
+from authservers.directories.base import DirectoryError, Person, Refusal, SignInRefused, words
+from authservers.models import LOCAL, AuthenticationServer, User, key_of
+from authservers.services import directory
+from authservers import people
+from broker.connect import throttle
+from broker.connect.models import Client, PortalSession
+from broker.core import audit
+from broker.core.clock import now
+from broker.core.net import client_address, from_loopback
+from policies import locations
+from policies.models import Location
+from policies.services import Standing, standing
+
+BACKEND = "policies.backends.RoleBackend"
+WRONG = "User name or password is wrong."
+ABSOLUTE = timedelta(hours=12)  # the longest a sign-in lasts, whatever the policy says (SPEC A.7)
+
+
+class Refused(Exception):
+    """Nobody is signed in; the message is for the person, `status` for the answer."""
+
+    def __init__(self, message: str, status: int = 200, reason: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason or message
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """What the form of the sign-in page holds."""
+
+    login: str
+    password: str
+    domain: str = ""
+
+
+def sign_in(request: HttpRequest, typed: Typed, cookie: str = "") -> PortalSession:
+    """Sign a person in; raises Refused with words for the page."""
+    address = client_address(request)
+    wait = throttle.wait(typed.login, address)
+    if wait is not None:
+        raise Refused(f"Too many failed sign-ins. Try again in {minutes(wait)}.", 429)
+    try:
+        server, found = verified(request, typed)
+    except Refused as refused:
+        if refused.status == 200:
+            throttle.failed(typed.login, address)
+        audit.record("auth.login_failed", f"{typed.login}: {refused.reason}", level="warning")
+        raise
+    return admitted(request, server, found, cookie)
+
+
+def minutes(wait: timedelta) -> str:
+    """A wait in words, rounded up."""
+    count = -(-int(wait.total_seconds()) // 60)
+    return f"{count} minute{'' if count == 1 else 's'}"
+
+
+def verified(request: HttpRequest, typed: Typed) -> tuple[AuthenticationServer, User | Person]:
+    """The first server, in order, that knows the person, and whom it knows; raises Refused.
+
+    One server decides: a wrong password is tried once, since each try counts towards the directory's lockout.
+    """
+    if not typed.login.strip() or not typed.password:
+        raise Refused("Enter your user name and password.")
+    trouble: list[str] = []
+    for server in candidates(typed.domain):
+        try:
+            found = local(request, server, typed) if server.kind == LOCAL else remote(server, typed)
+        except DirectoryError as error:
+            trouble.append(f"{server}: {error}")
+            continue
+        if found is not None:
+            return server, found
+    if trouble:
+        raise Refused(
+            "Your sign-in cannot be checked just now: a directory does not answer. Try again in a moment.",
+            503,
+            "; ".join(trouble),
+        )
+    raise Refused(WRONG, reason="no such user")
+
+
+def candidates(domain: str) -> list[AuthenticationServer]:
+    """The active servers in order; a domain that was chosen narrows them to its own."""
+    servers = list(AuthenticationServer.objects.filter(active=True).order_by("position", "pk"))
+    wanted = domain.strip().lower()
+    if not wanted:
+        return servers
+    return [each for each in servers if wanted in {each.domain.lower(), each.netbios.lower(), str(each.pk)} - {""}]
+
+
+def local(request: HttpRequest, server: AuthenticationServer, typed: Typed) -> User | None:
+    """A local user, or None where the server knows nobody of that name; raises Refused."""
+    user = User.objects.select_related("server").filter(key=key_of(server.pk, typed.login)).first()
+    if user is None:
+        User().set_password(typed.password)  # costs the same time as a wrong password
+        return None
+    if not user.check_password(typed.password):
+        raise Refused(WRONG, reason="wrong password")
+    if user.must_agree and not from_loopback(request):
+        raise Refused(WRONG, reason="the first sign-in is only possible from this machine or by the set-up link")
+    if not user.is_active:
+        raise Refused(words(Refusal.DISABLED), reason="disabled")
+    return user
+
+
+def remote(server: AuthenticationServer, typed: Typed) -> Person | None:
+    """A person of a directory, or None where it knows nobody of that name; raises Refused and DirectoryError."""
+    asked = directory(server)
+    login = typed.login.strip()
+    try:
+        return asked.authenticate(login, typed.password)
+    except SignInRefused as refused:
+        if refused.refusal is Refusal.WRONG:
+            if asked.find(login) is None:
+                return None
+            raise Refused(WRONG, reason="wrong password") from refused
+        raise Refused(words(refused.refusal), reason=str(refused.refusal)) from refused
+
+
+@transaction.atomic
+def admitted(request: HttpRequest, server: AuthenticationServer, found: User | Person, cookie: str) -> PortalSession:
+    """Store the sign-in: user, client, role and policy, session; raises Refused where the rules give no access."""
+    user = people.keep(server, found) if isinstance(found, Person) else found
+    if not user.is_active:
+        raise Refused("Your account is disabled here. Ask your administrator.", reason="disabled in the broker")
+    location, given = place_and_standing(request, server, user)
+    if given.role is None or given.policy is None:
+        raise Refused("You have no access to desktops here. Ask your administrator.", 403, given.why)
+    user.last_sign_in_at, user.last_location = now(), location.pk if location else None
+    user.save(update_fields=["last_sign_in_at", "last_location"])
+    open_django_session(request, user, backend=BACKEND)
+    portal = opened(request, user, location, given, cookie)
+    audit.record("auth.login_ok", f"{user} signed in by {server}: {given.why}", actor=user, user=user)
+    return portal
+
+
+def place_and_standing(
+    request: HttpRequest, server: AuthenticationServer, user: User
+) -> tuple[Location | None, Standing]:
+    """Where the client is, and what the rules give this person there."""
+    client = locations.described(
+        request.headers.get("User-Agent", ""), client_address(request), request.headers.get("Accept-Language", "")
+    )
+    location = locations.of(client, list(Location.objects.all()))
+    return location, standing(user, server, user.group_sids, location)
+
+
+def opened(
+    request: HttpRequest, user: User, location: Location | None, given: Standing, cookie: str
+) -> PortalSession:
+    """Insert the portal session, and the client's row beside it."""
+    moment = now()
+    return PortalSession.objects.create(
+        user=user,
+        session_key=request.session.session_key or "",
+        client=client_row(request, user, location, cookie),
+        address=client_address(request),
+        role=given.role,
+        policy=given.policy,
+        location=location,
+        opened_at=moment,
+        active_at=moment,
+        expires_at=moment + ABSOLUTE,
+    )
+
+
+def client_row(request: HttpRequest, user: User, location: Location | None, cookie: str) -> Client:
+    """The row of this browser, known by its cookie."""
+    moment = now()
+    about = {
+        "user_agent": request.headers.get("User-Agent", "")[:500],
+        "language": request.headers.get("Accept-Language", "")[:60],
+        "address": client_address(request),
+        "user": user,
+        "location": location,
+        "seen_at": moment,
+    }
+    known = Client.objects.filter(cookie=cookie) if cookie else Client.objects.none()
+    if cookie and known.update(**about):
+        return known.get()
+    return Client.objects.create(first_seen_at=moment, **about)
+
+

@@ -1,0 +1,119 @@
+"""What is going on now: portal sessions, launches, sessions on desktops, clients."""
+
+import uuid
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from centers.models import Desktop
+from policies.models import Location, Policy, Role
+from pools.models import Assignment
+
+
+class Client(models.Model):
+    """A device or browser that people sign in from. All of it is text that strangers wrote: escape it."""
+
+    cookie = models.UUIDField(unique=True, default=uuid.uuid4)
+    user_agent = models.CharField(max_length=500, blank=True)
+    language = models.CharField(max_length=60, blank=True)
+    address = models.GenericIPAddressField(null=True, blank=True)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="clients")
+    location = models.ForeignKey(Location, models.SET_NULL, null=True, blank=True, related_name="clients")
+    first_seen_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+
+
+class PortalSession(models.Model):
+    """One sign-in to the broker: who, from where, with which role and policy (seed ch. 7)."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="portal_sessions")
+    session_key = models.CharField(max_length=40, unique=True)
+    client = models.ForeignKey(Client, models.SET_NULL, null=True, blank=True, related_name="portal_sessions")
+    address = models.GenericIPAddressField(null=True, blank=True)
+    role = models.ForeignKey(Role, models.SET_NULL, null=True, related_name="+")
+    policy = models.ForeignKey(Policy, models.SET_NULL, null=True, related_name="+")
+    location = models.ForeignKey(Location, models.SET_NULL, null=True, blank=True, related_name="+")
+    opened_at = models.DateTimeField()
+    active_at = models.DateTimeField(help_text="The last request of a person; written at most once a minute.")
+    expires_at = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True, blank=True)
+    close_reason = models.CharField(max_length=120, blank=True)
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["user", "closed_at"], name="portal_open")]
+
+
+class DesktopSession(models.Model):
+    """One session of an operating system, as the agent tells it (RULES 15). The epoch is (boot_id, os_session)."""
+
+    class State(models.TextChoices):
+        ACTIVE = "active", "Connected"
+        DISCONNECTED = "disconnected", "Disconnected"
+        ENDED = "ended", "Ended"
+
+    desktop = models.ForeignKey(Desktop, models.CASCADE, related_name="sessions")
+    boot_id = models.CharField(max_length=80)
+    os_session = models.CharField(max_length=80)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="desktop_sessions")
+    user_name = models.CharField(max_length=255, help_text="As the agent wrote it.")
+    assignment = models.ForeignKey(Assignment, models.SET_NULL, null=True, blank=True, related_name="sessions")
+    rogue = models.BooleanField(default=False)
+    state = models.CharField(max_length=14, choices=State, default=State.ACTIVE)
+    locked = models.BooleanField(default=False)
+    idle_since = models.DateTimeField(null=True, blank=True)
+    started_at = models.DateTimeField()
+    changed_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+    end_reason = models.CharField(max_length=120, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["desktop", "boot_id", "os_session"], condition=Q(ended_at=None), name="one_row_per_epoch"
+            )
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["desktop"], condition=Q(ended_at=None), name="session_live"),
+            models.Index(fields=["user", "-started_at"], name="session_user"),
+        ]
+
+
+class Launch(models.Model):
+    """One press of Connect, from the click to the file or the viewer; its steps are in `states.py`."""
+
+    class Step(models.TextChoices):
+        ASSIGNING = "assigning", "Assigning"
+        STARTING = "starting", "Starting"
+        WAITING = "waiting_for_agent", "Waiting for agent"
+        OPENING = "opening", "Opening"
+        CONNECTING = "connecting", "Connecting"
+        DONE = "done", "Connected"
+        FAILED = "failed", "Failed"
+        CANCELLED = "cancelled", "Cancelled"
+
+    ENDED: ClassVar = [Step.DONE, Step.FAILED, Step.CANCELLED]
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="launches")
+    desktop = models.ForeignKey(Desktop, models.CASCADE, related_name="launches")
+    assignment = models.ForeignKey(Assignment, models.CASCADE, related_name="launches")
+    portal_session = models.ForeignKey(PortalSession, models.SET_NULL, null=True, blank=True, related_name="launches")
+    client_ip = models.GenericIPAddressField(null=True, blank=True)
+    protocol = models.CharField(max_length=20, blank=True)
+    step = models.CharField(max_length=20, choices=Step, default=Step.ASSIGNING)
+    step_at = models.DateTimeField()
+    started_at = models.DateTimeField()
+    deadline = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+    message = models.TextField(blank=True, help_text="What the person is told: a warning, or why it failed.")
+    times = models.JSONField(default=dict, blank=True, help_text="step -> when it began")
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["user", "desktop"], condition=Q(ended_at=None), name="one_launch_per_user_and_desktop"
+            )
+        ]
+        indexes: ClassVar = [models.Index(fields=["desktop"], condition=Q(ended_at=None), name="launch_open")]

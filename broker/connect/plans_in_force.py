@@ -1,0 +1,157 @@
+"""Which plans act on a desktop now, and why (RULES 11): resolved at the event, never stored with the assignment."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from authservers.models import User
+from broker.connect.offers import lines_of, pools_by_id
+from centers.models import Desktop
+from plans.engine import Action, Event, Step
+from plans.models import NEVER, PowerAction, PowerControlPlan, ProtocolPlan, ReleasePlan
+from policies.models import Location, Policy, PoolAssignment
+from policies.services import standing
+from pools import rules
+from pools.models import Assignment
+
+POWER_ACTIONS = {
+    PowerAction.SHUTDOWN: Action.STOP,
+    PowerAction.POWER_OFF: Action.POWER_OFF,
+    PowerAction.REBOOT: Action.REBOOT,
+}
+POWER_SECTIONS = {
+    "disconnected": Event.DISCONNECTED,
+    "logged_out": Event.LOGGED_OUT,
+    "released": Event.RELEASED,
+    "idle": Event.IDLE,
+    "started": Event.STARTED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """The plans, their steps for the engine, and why these."""
+
+    why: str
+    protocol: ProtocolPlan | None
+    power: PowerControlPlan | None
+    release: ReleasePlan | None
+    policy: Policy | None = None
+    line: PoolAssignment | None = None
+    extra: list[Step] = field(default_factory=list)
+
+    @property
+    def steps(self) -> list[Step]:
+        """What all the plans together want."""
+        steps = list(self.extra)
+        if self.power:
+            steps += power_steps(self.power)
+        if self.release:
+            steps += release_steps(self.release)
+        return steps
+
+
+def power_steps(plan: PowerControlPlan) -> Iterator[Step]:
+    """A power control plan as the engine's steps."""
+    for section, event in POWER_SECTIONS.items():
+        action = POWER_ACTIONS.get(getattr(plan, f"{section}_action"))
+        if action:
+            yield Step(event, action, timedelta(seconds=getattr(plan, f"{section}_wait")), plan.name)
+
+
+RELEASE_SECTIONS: tuple[tuple[str, Event, Action], ...] = (
+    ("disconnected_release", Event.DISCONNECTED, Action.RELEASE),
+    ("disconnected_log_out", Event.DISCONNECTED, Action.LOG_OUT),
+    ("logged_out_release", Event.LOGGED_OUT, Action.RELEASE),
+    ("idle_lock", Event.IDLE, Action.LOCK),
+    ("idle_disconnect", Event.IDLE, Action.DISCONNECT),
+    ("idle_log_out", Event.IDLE, Action.LOG_OUT),
+    ("assigned_release", Event.ASSIGNED, Action.RELEASE),
+    ("assigned_unused_release", Event.NO_LOGIN, Action.RELEASE),
+)
+
+
+def release_steps(plan: ReleasePlan) -> Iterator[Step]:
+    """A release plan as the engine's steps."""
+    for column, event, action in RELEASE_SECTIONS:
+        seconds = getattr(plan, column)
+        if seconds != NEVER:
+            yield Step(event, action, timedelta(seconds=seconds), plan.name)
+    for url, event in ((plan.disconnected_url, Event.DISCONNECTED), (plan.logged_out_url, Event.LOGGED_OUT)):
+        if url:
+            yield Step(event, Action.CALL_URL, timedelta(), plan.name, url)
+    if plan.idle_url and plan.idle_url_after != NEVER:
+        yield Step(Event.IDLE, Action.CALL_URL, timedelta(seconds=plan.idle_url_after), plan.name, plan.idle_url)
+    if plan.released_log_out:
+        yield Step(Event.RELEASED, Action.LOG_OUT, timedelta(), plan.name)
+    if plan.released_delete:
+        yield Step(Event.RELEASED, Action.DELETE, timedelta(seconds=plan.released_delete_after), plan.name)
+
+
+def hard_steps(policy: Policy) -> list[Step]:
+    """What a policy's hard section says of sessions: there is no release plan (SPEC 3.5.3)."""
+    name = f"{policy.name}, hard-assigned"
+    waits = (
+        (policy.hard_disconnected_log_out, Event.DISCONNECTED, Action.LOG_OUT),
+        (policy.hard_idle_lock, Event.IDLE, Action.LOCK),
+        (policy.hard_idle_disconnect, Event.IDLE, Action.DISCONNECT),
+        (policy.hard_idle_log_out, Event.IDLE, Action.LOG_OUT),
+    )
+    return [Step(event, action, timedelta(seconds=wait), name) for wait, event, action in waits if wait != NEVER]
+
+
+def for_assignment(assignment: Assignment) -> InForce:
+    """The plans for an assigned desktop, by its user's policy of now."""
+    user = assignment.user
+    policy = policy_of(user)
+    if policy is not None and assignment.kind == Assignment.Kind.HARD:
+        why = f"hard-assigned: the hard section of policy {policy}"
+        protocol, power = policy.hard_protocol_plan, policy.hard_power_plan
+        return InForce(
+            why, protocol or default_protocol(), power or default_power(), None, policy, None, hard_steps(policy)
+        )
+    line = line_of(policy, assignment.desktop) if policy else None
+    if policy is None or line is None:
+        return defaults(f"no pool of {user}'s policy holds it: the Default plans")
+    why = f"policy {policy}, pool {line.pool}"
+    return InForce(why, line.protocol_plan, line.power_plan, line.release_plan, policy, line)
+
+
+def policy_of(user: User) -> Policy | None:
+    """The policy that the user's next sign-in would get, from the groups and the location of the last one."""
+    location = Location.objects.filter(pk=user.last_location).first() if user.last_location else None
+    return standing(user, user.server, user.group_sids, location).policy
+
+
+def line_of(policy: Policy, desktop: Desktop) -> PoolAssignment | None:
+    """The first line of a policy whose pool holds the desktop."""
+    pools = pools_by_id()
+    for line in lines_of(policy):
+        if rules.desktops(pools[line.pool_id], pools).filter(pk=desktop.pk).exists():
+            return line
+    return None
+
+
+def defaults(why: str) -> InForce:
+    """The Default plans."""
+    return InForce(why, default_protocol(), default_power(), ReleasePlan.objects.filter(is_default=True).first())
+
+
+def default_protocol() -> ProtocolPlan | None:
+    """The Default protocol plan."""
+    return ProtocolPlan.objects.filter(is_default=True).first()
+
+
+def default_power() -> PowerControlPlan | None:
+    """The Default power control plan."""
+    return PowerControlPlan.objects.filter(is_default=True).first()
+
+
+def unassigned(desktop: Desktop) -> InForce:
+    """A desktop that is nobody's: only the Default power plan has a say."""
+    return InForce(f"{desktop} is assigned to nobody: the Default power plan", None, default_power(), None)
+
+
+def of(desktop: Desktop, assignment: Assignment | None) -> InForce:
+    """The plans in force on a desktop, with its open assignment or the one that has just ended."""
+    return for_assignment(assignment) if assignment else unassigned(desktop)

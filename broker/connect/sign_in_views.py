@@ -1,0 +1,146 @@
+"""Sign in, sign out, first use."""
+
+import uuid
+
+from django.conf import settings
+from django.contrib.auth import login as open_django_session
+from django.contrib.auth import logout, update_session_auth_hash
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_POST
+
+from authservers.models import User
+from broker.connect import login, setup
+from broker.connect.forms import NewPasswordForm, SignInForm
+from broker.connect.models import PortalSession
+from broker.core import audit
+from broker.core.clock import now
+from policies.services import standing
+
+CLIENT_COOKIE = "usher_client"
+A_YEAR = 365 * 24 * 3600
+
+
+@login_not_required
+@never_cache
+@sensitive_post_parameters("password")
+@require_http_methods(["GET", "HEAD", "POST"])
+def sign_in(request: HttpRequest) -> HttpResponse:
+    """The sign-in page at `/`; who is signed in already is sent on."""
+    if request.user.is_authenticated:
+        return redirect(where_to(request))
+    form = SignInForm(request.POST or None)
+    status = 200
+    if request.method == "POST" and form.is_valid():
+        typed = login.Typed(form.cleaned_data["login"], form.cleaned_data["password"], form.cleaned_data.get("domain", ""))
+        try:
+            portal = login.sign_in(request, typed, client_cookie(request))
+        except login.Refused as refused:
+            form.add_error(None, str(refused))
+            status = refused.status
+        else:
+            return entered(request, portal)
+    page = {"form": form, "ended": "ended" in request.GET, "next": request.GET.get("next", "")}
+    return render(request, "connect/sign_in.html", page, status=status)
+
+
+def entered(request: HttpRequest, portal: PortalSession) -> HttpResponse:
+    """On to where the person belongs, the browser remembered."""
+    request.user.role = portal.role  # type: ignore[union-attr]
+    response = redirect(where_to(request))
+    if portal.client:
+        response.set_signed_cookie(
+            CLIENT_COOKIE,
+            str(portal.client.cookie),
+            max_age=A_YEAR,
+            httponly=True,
+            secure=settings.SECURE_COOKIES,
+            samesite="Lax",
+        )
+    return response
+
+
+def client_cookie(request: HttpRequest) -> str:
+    """The id of this browser, "" where it has none or one we did not sign."""
+    value = str(request.get_signed_cookie(CLIENT_COOKIE, default="") or "")
+    try:
+        return str(uuid.UUID(value)) if value else ""
+    except ValueError:
+        return ""
+
+
+def where_to(request: HttpRequest) -> str:
+    """The page asked for, if it is one of ours; else the dashboard for administrators, the desktops for others."""
+    wanted = request.POST.get("next") or request.GET.get("next") or ""
+    if wanted.startswith("/") and url_has_allowed_host_and_scheme(wanted, allowed_hosts=None):
+        return wanted
+    return "/dashboard/" if request.user.has_perm("dashboard.view") else "/desktops/"
+
+
+@require_POST
+def sign_out(request: HttpRequest) -> HttpResponse:
+    """End the portal session. Desktops go on: ending the portal never ends a session on a desktop (RULES 22)."""
+    portal = request.portal  # type: ignore[attr-defined]
+    if portal:
+        portal.closed_at, portal.close_reason = now(), "signed out"
+        portal.save(update_fields=["closed_at", "close_reason"])
+        audit.record("auth.logout", f"{request.user} signed out.", user=request.user)
+    logout(request)
+    return redirect("sign-in")
+
+
+@login_not_required
+@never_cache
+def set_up(request: HttpRequest, token: str) -> HttpResponse:
+    """The one-time set-up link: a page with one button, so that a link preview does not spend it."""
+    user = setup.opened_by(token)
+    if user is None:
+        return render(request, "connect/set_up.html", {"spent": True}, status=410)
+    if request.method != "POST":
+        return render(request, "connect/set_up.html", {"spent": False})
+    given = standing(user, user.server, [], None)
+    open_django_session(request, user, backend=login.BACKEND)
+    login.opened(request, user, None, given, client_cookie(request))
+    audit.record("auth.login_ok", "The set-up link was used.", actor=user, user=user)
+    return redirect("welcome")
+
+
+@never_cache
+@sensitive_post_parameters("password", "again")
+@require_http_methods(["GET", "HEAD", "POST"])
+def welcome(request: HttpRequest) -> HttpResponse:
+    """A new password and the licence agreement, before any other page answers."""
+    user = request.user
+    assert isinstance(user, User)  # noqa: S101 - for mypy: LoginRequiredMiddleware stands before
+    if not (user.must_change_password or user.must_agree):
+        return redirect(where_to(request))
+    form = NewPasswordForm(user, request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        keep_password(request, user, form.cleaned_data["password"])
+        return redirect(where_to(request))
+    return render(request, "connect/welcome.html", {"form": form})
+
+
+def keep_password(request: HttpRequest, user: User, password: str) -> None:
+    """Store the new password; other sessions of this person end, this one goes on."""
+    user.set_password(password)
+    user.must_change_password = user.must_agree = False
+    user.save(update_fields=["password", "must_change_password", "must_agree"])
+    PortalSession.objects.filter(user=user, closed_at=None).exclude(
+        session_key=request.session.session_key or ""
+    ).update(closed_at=now(), close_reason="the password was changed")
+    key = request.session.session_key
+    update_session_auth_hash(request, user)
+    PortalSession.objects.filter(session_key=key or "").update(session_key=request.session.session_key or "")
+    audit.record("auth.password_changed", f"{user} set a new password.", user=user, changes={"password": ("set", "replaced")})
+
+
+@login_not_required
+def licence(request: HttpRequest) -> HttpResponse:
+    """The licence agreement."""
+    text = (settings.BASE_DIR / "LICENSE").read_text(encoding="utf-8")
+    return render(request, "connect/licence.html", {"text": text})

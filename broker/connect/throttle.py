@@ -1,0 +1,39 @@
+"""Failed sign-ins: 5 per user and address, 50 per address, in 15 minutes (CONTRACTS 3, Sign-in)."""
+
+from datetime import timedelta
+
+from django.db.models import Count, Min, Q
+
+from broker.core.clock import now
+from broker.core.models import Attempt
+
+WINDOW = timedelta(minutes=15)
+PER_USER = 5
+PER_ADDRESS = 50
+
+
+def wait(login: str, address: str | None) -> timedelta | None:
+    """How long this person at this address has to wait, or None where a try is free. One statement."""
+    name = login.strip().lower()[:200]
+    recent = Attempt.objects.filter(address=address or "", at__gt=now() - WINDOW)
+    seen = recent.aggregate(
+        user=Count("pk", filter=Q(login=name)),
+        user_first=Min("at", filter=Q(login=name)),
+        all=Count("pk"),
+        all_first=Min("at"),
+    )
+    if seen["user"] >= PER_USER:
+        return max(seen["user_first"] + WINDOW - now(), timedelta(seconds=1))
+    if seen["all"] >= PER_ADDRESS:
+        return max(seen["all_first"] + WINDOW - now(), timedelta(seconds=1))
+    return None
+
+
+def failed(login: str, address: str | None) -> None:
+    """Remember a failure."""
+    Attempt.objects.create(login=login.strip().lower()[:200], address=address or "", at=now())
+
+
+def forget_old() -> int:
+    """Housekeeping; returns how many."""
+    return Attempt.objects.filter(at__lte=now() - WINDOW).delete()[0]

@@ -1,0 +1,34 @@
+"""What holds between us and the database: no network inside a transaction, one writer where one is wanted."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import connection
+
+# Transactions that were open before ours: pytest wraps each test in its own, and its fixture sets this.
+OUTER = 0
+
+
+class InsideTransaction(RuntimeError):
+    """A network call was about to be made while a database transaction was open."""
+
+
+def assert_outside() -> None:
+    """Refuse to go on inside a transaction; handed to providers and directories as their guard (CONTRACTS 5.18).
+
+    The outermost block that a test runner opens does not count: it is the test's, not ours.
+    """
+    opened = len(connection.savepoint_ids) + int(connection.in_atomic_block)
+    if opened > OUTER:
+        raise InsideTransaction("A network call inside a database transaction would hold its locks for as long as it takes.")
+
+
+@contextmanager
+def advisory_lock(number: int) -> Iterator[None]:
+    """Hold a session-wide PostgreSQL lock, so that one process at a time does what is inside."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [number])
+        try:
+            yield
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [number])

@@ -1,0 +1,298 @@
+"""The queue: rows of `Job`, taken under a lease, ended by whoever still holds it (DESIGN 3, CONTRACTS 5.3-5.6).
+
+Celery only says "there is work"; which work is decided here. A handler takes the job (or, for a batched kind, the jobs
+that are done by one call) and answers with one of the four results below. It may be run again after a crash, so it
+checks its premise first and makes its effects repeatable.
+"""
+
+import logging
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from celery import current_app
+from django.conf import settings
+from django.db import IntegrityError, connection, transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from kombu.exceptions import OperationalError
+
+from broker.core.clock import now
+from broker.core.context import Work, current, working
+from broker.core.models import Job
+
+log = logging.getLogger(__name__)
+
+BATCH_WINDOW = timedelta(seconds=1)  # how long a batch collects its items (CONTRACTS X13)
+BATCH_SIZE = 25  # what one WorkSpaces call takes (AWS API: StopWorkspaces)
+URGENT = 10  # a person waits for it: no window, first in line
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """It is done; `again_at` inserts the next run in the same transaction (recurring jobs)."""
+
+    message: str = ""
+    again_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Not now: stays Pending with the reason. Without `at` the row's own back-off decides."""
+
+    reason: str
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Moot:
+    """No longer wanted: Cancelled with the reason."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """It cannot be done: Aborted with the reason."""
+
+    reason: str
+
+
+Result = Done | Later | Moot | Failed
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How one kind of job is done. Exactly one of `run` and `run_batch` is given.
+
+    `lease` is the longest network time-out of the kind and 30 s; `gives_up` kinds end Aborted at their deadline, all
+    others stay Pending, late and visible.
+    """
+
+    run: Callable[[Job], Result] | None = None
+    run_batch: Callable[[Sequence[Job]], Sequence[Result]] | None = None
+    lease: timedelta = timedelta(seconds=60)
+    deadline: timedelta = timedelta(hours=1)
+    gives_up: bool = False
+
+
+Kinds = Mapping[str, Kind]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What somebody wants done. `run_at` None means now."""
+
+    kind: str
+    subject: str = ""
+    subject_name: str = ""
+    context: str = ""
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    run_at: datetime | None = None
+    key: str = ""
+    batch: str = ""
+    cause: str = ""
+    plan: str = ""
+    priority: int = 0
+    deadline: datetime | None = None
+
+
+def enqueue(wish: Wish) -> Job:
+    """Insert a job in the caller's transaction and wake a worker on commit.
+
+    Where a Pending job of the same key stands already, that one is returned instead: its run is moved forward when
+    the new wish is sooner.
+    """
+    made = now()
+    work = current()
+    job = Job(
+        **{name: getattr(wish, name) for name in ("kind", "subject", "context", "key", "batch", "cause", "plan")},
+        subject_name=wish.subject_name[:200],
+        payload=dict(wish.payload),
+        priority=wish.priority,
+        run_at=wish.run_at or made,
+        deadline=wish.deadline,
+        actor_id=work.actor_id,
+        actor_name=work.actor_name,
+        correlation_id=work.correlation_id,
+        created_at=made,
+    )
+    stands = insert(job) if wish.key else None
+    if stands is None:
+        if not wish.key:
+            job.save()
+        stands = job
+    transaction.on_commit(wake)
+    return stands
+
+
+def insert(job: Job) -> Job | None:
+    """Insert a keyed job, or return the Pending one that holds its key."""
+    while True:
+        try:
+            with transaction.atomic():
+                job.save(force_insert=True)
+                return None
+        except IntegrityError:
+            job.pk = None
+            held = Job.objects.select_for_update().filter(key=job.key, state=Job.State.PENDING).first()
+        if held is not None:
+            if job.run_at < held.run_at:
+                held.run_at, held.priority = job.run_at, max(held.priority, job.priority)
+                held.save(update_fields=["run_at", "priority"])
+            return held
+
+
+def wake() -> None:
+    """Tell the workers that there is something to do. A lost message costs a second, so trouble is swallowed."""
+    try:
+        current_app.send_task("usher.work", expires=1, ignore_result=True, retry=False)
+    except OperationalError:
+        log.warning("The queue's messenger is away; the sweep will find the work.")
+
+
+def cancel(jobs: QuerySet[Job], reason: str) -> int:
+    """Cancel those of the jobs that are Pending; returns how many."""
+    return jobs.filter(state=Job.State.PENDING).update(state=Job.State.CANCELLED, reason=reason, finished_at=now())
+
+
+def claim(kinds: Kinds) -> list[Job]:
+    """Take what is due, most urgent first: one job, or the due jobs of one batch. Empty where there is nothing."""
+    with transaction.atomic():
+        first = takeable(kinds).select_for_update(skip_locked=True, of=("self",)).first()
+        if first is None:
+            return []
+        jobs = [first]
+        if first.batch:
+            if not lock_batch(first.batch):
+                return []
+            jobs += siblings(first)
+        return [take(job, kinds[job.kind]) for job in jobs]
+
+
+def takeable(kinds: Kinds) -> QuerySet[Job]:
+    """Due and free: its time has come (and its batch's window is over), or its worker's lease has run out."""
+    moment = now()
+    others = Job.objects.filter(state=Job.State.RUNNING, leased_until__gte=moment).exclude(pk=OuterRef("pk"))
+    due = Q(state=Job.State.PENDING, run_at__lte=moment) & (
+        Q(batch="") | Q(priority__gte=URGENT) | Q(run_at__lte=moment - BATCH_WINDOW)
+    )
+    lapsed = Q(state=Job.State.RUNNING, leased_until__lt=moment)
+    same_key = Q(key="") | ~Exists(Job.objects.filter(state=Job.State.RUNNING, key=OuterRef("key")).exclude(pk=OuterRef("pk")))
+    same_batch = Q(batch="") | ~Exists(others.filter(batch=OuterRef("batch")))
+    found = Job.objects.filter(due | lapsed, same_key, same_batch, kind__in=list(kinds))
+    return found.order_by("-priority", "run_at", "pk")
+
+
+def lock_batch(batch: str) -> bool:
+    """Whether this transaction is the one that collects the batch."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(hashtext(%s))", [batch])
+        return bool(cursor.fetchone()[0])
+
+
+def siblings(first: Job) -> list[Job]:
+    """The rest of a batch that is due with its first job."""
+    moment = now()
+    due = Q(state=Job.State.PENDING, run_at__lte=moment) | Q(state=Job.State.RUNNING, leased_until__lt=moment)
+    rest = Job.objects.filter(due, batch=first.batch, kind=first.kind).exclude(pk=first.pk)
+    return list(rest.select_for_update(skip_locked=True).order_by("run_at", "pk")[: BATCH_SIZE - 1])
+
+
+def take(job: Job, kind: Kind) -> Job:
+    """Make a locked job ours, in place: a dead worker's job keeps its row."""
+    moment = now()
+    job.state, job.tries, job.node = Job.State.RUNNING, job.tries + 1, settings.NODE
+    job.leased_until = moment + kind.lease
+    job.started_at = job.started_at or moment
+    job.deadline = job.deadline or job.run_at + kind.deadline
+    job.save(update_fields=["state", "tries", "node", "leased_until", "started_at", "deadline"])
+    return job
+
+
+def mine(job: Job) -> QuerySet[Job]:
+    """The row, while this worker still holds it (CONTRACTS 5.4)."""
+    return Job.objects.filter(pk=job.pk, tries=job.tries, state=Job.State.RUNNING)
+
+
+def beat(job: Job, kind: Kind) -> bool:
+    """Prolong the lease of a long job; False where somebody else has taken it over: stop."""
+    return bool(mine(job).update(leased_until=now() + kind.lease))
+
+
+def work(kinds: Kinds) -> int:
+    """Do what is due until nothing is; returns how many jobs were run."""
+    count = 0
+    while jobs := claim(kinds):
+        run(jobs, kinds[jobs[0].kind])
+        count += len(jobs)
+    return count
+
+
+def run(jobs: Sequence[Job], kind: Kind) -> None:
+    """Run the job (or batch) and write each outcome to its own row."""
+    first = jobs[0]
+    about = Work(first.correlation_id or Work().correlation_id, None, first.actor_id, first.actor_name)
+    with working(about):
+        try:
+            results = kind.run_batch(jobs) if kind.run_batch else [done_by(kind, first)]
+        except Exception as error:  # noqa: BLE001 - one of the two that CONTRACTS 2.2 names: a job that raises is set aside
+            log.exception("Job %s (%s) raised.", first.pk, first.kind)
+            results = [Later(f"It raised {type(error).__name__}; the log has the details.")] * len(jobs)
+    for job, result in zip(jobs, results, strict=True):
+        settle(job, kind, result)
+
+
+def done_by(kind: Kind, job: Job) -> Result:
+    """The result of a kind that does one job at a time."""
+    if kind.run is None:
+        raise TypeError("A kind needs run or run_batch.")
+    return kind.run(job)
+
+
+def settle(job: Job, kind: Kind, result: Result) -> bool:
+    """Write what came of a job; False where its lease was lost and a successor will say."""
+    match result:
+        case Done(message, again_at):
+            return finish(job, message, again_at)
+        case Moot(reason):
+            return bool(end(job, Job.State.CANCELLED, reason))
+        case Failed(reason):
+            return bool(end(job, Job.State.ABORTED, reason))
+        case Later(reason, at):
+            if kind.gives_up and job.deadline and now() >= job.deadline:
+                return bool(end(job, Job.State.ABORTED, f"Given up at its deadline. {reason}"))
+            return postpone(job, reason, at or now() + back_off(job.tries))
+
+
+def finish(job: Job, message: str, again_at: datetime | None) -> bool:
+    """End a job well and, for a recurring one, insert its successor in the same transaction."""
+    with transaction.atomic():
+        ended = mine(job).update(state=Job.State.FINISHED, message=message, reason="", finished_at=now())
+        if ended and again_at:
+            enqueue(
+                Wish(job.kind, job.subject, job.subject_name, job.context, job.payload, again_at, job.key, job.batch,
+                     job.cause, job.plan, job.priority)
+            )  # fmt: skip
+    return bool(ended)
+
+
+def end(job: Job, state: Job.State, reason: str) -> int:
+    """End a job that did not come to its effect."""
+    return mine(job).update(state=state, reason=reason, finished_at=now())
+
+
+def postpone(job: Job, reason: str, at: datetime) -> bool:
+    """Back to Pending. Where a newer Pending job holds the key, this one is moot."""
+    try:
+        with transaction.atomic():
+            return bool(mine(job).update(state=Job.State.PENDING, reason=reason, run_at=at, leased_until=None))
+    except IntegrityError:
+        return bool(end(job, Job.State.CANCELLED, f"A newer wish took its place. {reason}"))
+
+
+def back_off(tries: int) -> timedelta:
+    """2 s, 4 s, 8 s ... up to 5 minutes, with jitter so that a storm does not come back as one."""
+    seconds = min(300.0, 2.0**tries)
+    return timedelta(seconds=seconds * random.uniform(0.8, 1.2))

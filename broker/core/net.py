@@ -1,0 +1,40 @@
+"""Addresses: where a request truly comes from (CONTRACTS 3, "Loopback rule")."""
+
+from ipaddress import ip_address, ip_network
+
+from django.conf import settings
+from django.http import HttpRequest
+
+FORWARDED = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_FOR", "HTTP_X_REAL_IP", "HTTP_X_USHER_GATEWAY")
+
+
+def client_address(request: HttpRequest) -> str | None:
+    """The address of the person or machine that asks; headers count only from a trusted proxy."""
+    peer = str(request.META.get("REMOTE_ADDR") or "") or None
+    hops = [hop.strip() for hop in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",") if hop.strip()]
+    while peer and hops and is_trusted(peer):
+        peer = hops.pop()
+    return peer if peer and is_address(peer) else None
+
+
+def is_address(text: str) -> bool:
+    """Whether the text is an IPv4 or IPv6 address."""
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def is_trusted(address: str) -> bool:
+    """Whether a peer is one of USHER_TRUSTED_PROXIES."""
+    return is_address(address) and any(
+        ip_address(address) in ip_network(network, strict=False) for network in settings.TRUSTED_PROXIES
+    )
+
+
+def from_loopback(request: HttpRequest) -> bool:
+    """Sent from this very machine, and not passed on by a proxy that runs on it."""
+    peer = str(request.META.get("REMOTE_ADDR") or "")
+    proxied = any(header in request.META for header in FORWARDED)
+    return is_address(peer) and ip_address(peer).is_loopback and not proxied

@@ -1,0 +1,135 @@
+"""The columns of Resources > Desktops: five axes, kept apart."""
+
+from typing import Any
+
+import django_tables2 as tables
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from broker.connect.states import Axis
+from broker.core.tables import BriefColumn, LinkColumn, NameColumn, PageTable, StatusColumn, TimeColumn
+from broker.core.templatetags.usher import badge, status
+from broker.resources.desktops.rows import AgentAxis, agent_axis, agent_of, holding, listed, live, session_axis, since
+from broker.resources.desktops.why import sentence
+from centers.models import Desktop
+from pools.models import Assignment
+
+POWER = {
+    "running": "running",
+    "stopped": "stopped",
+    "starting": "moving",
+    "stopping": "moving",
+    "maintenance": "warning",
+    "unhealthy": "problem",
+    "suspended": "warning",
+    "error": "problem",
+    "deleting": "moving",
+    "unknown": "unknown",
+}
+AVAILABILITY = {"available": "running", "unavailable": "stopped", "missing": "problem", "deleted": "stopped"}
+AGENT = {
+    AgentAxis.NEVER: ("unknown", "Never seen"),
+    AgentAxis.REACHABLE: ("running", "Reachable"),
+    AgentAxis.UNREACHABLE: ("warning", "Unreachable"),
+}
+SESSION = {
+    Axis.NONE: ("stopped", "None"),
+    Axis.CONNECTED: ("running", "Connected"),
+    Axis.IDLE: ("warning", "Idle"),
+    Axis.LOCKED: ("warning", "Locked"),
+    Axis.DISCONNECTED: ("stopped", "Disconnected"),
+}
+
+
+def power_note(row: Desktop) -> str:
+    """AWS's own word, and since when."""
+    return f"{row.raw_state}{since(row.power_since)}" if row.raw_state else ""
+
+
+def agent_word(row: Desktop) -> SafeString:
+    """The agent axis with what to know of it."""
+    kind, word = AGENT[agent_axis(row)]
+    agent = agent_of(row)
+    gone = agent is not None and agent_axis(row) is AgentAxis.UNREACHABLE
+    return status(kind, word, f"last heard{since(agent.last_seen) or ' never'}" if agent and gone else "")
+
+
+def session_word(row: Desktop) -> SafeString:
+    """The session axis with who it is."""
+    kind, word = SESSION[session_axis(row)]
+    return status(kind, word, listed(live(row)))
+
+
+def holder(assignment: Assignment | None) -> SafeString:
+    """Whose desktop it is, and how firmly."""
+    if assignment is None:
+        return format_html('<span class="muted">{}</span>', "Nobody")
+    hard = assignment.kind == Assignment.Kind.HARD
+    url = reverse("users:edit", args=[assignment.user_id])
+    return format_html(
+        '<a href="{}">{}</a> {}', url, assignment.user, badge("hard" if hard else "policy", "info" if hard else "")
+    )
+
+
+class DesktopTable(PageTable):
+    """One row a desktop."""
+
+    name = NameColumn(verbose_name="Name")
+    display_name = tables.Column(verbose_name="Display name")
+    center = LinkColumn(lambda row: reverse("centers:edit", args=[row.center_id]), order_by="center__name")
+    power = StatusColumn(POWER, note=power_note, verbose_name="Power")
+    agent = tables.Column(verbose_name="Agent", empty_values=(), order_by="agent__last_seen")
+    availability = StatusColumn(AVAILABILITY, note=lambda row: row.unavailable_reason, verbose_name="Availability")
+    assigned = tables.Column(verbose_name="Assigned Users", empty_values=(), order_by="holding__user__login")
+    session = tables.Column(verbose_name="Session", empty_values=(), orderable=False)
+    address = BriefColumn(verbose_name="Address")
+    running_mode = tables.Column(verbose_name="Running mode")
+    why = tables.Column(verbose_name="Why, and what next", empty_values=(), orderable=False)
+    last_used_at = TimeColumn(verbose_name="Last used")
+
+    def render_agent(self, record: Desktop) -> SafeString:
+        """Never seen, reachable, unreachable."""
+        return agent_word(record)
+
+    def value_agent(self, record: Desktop) -> str:
+        """The word alone in files."""
+        return AGENT[agent_axis(record)][1]
+
+    def render_assigned(self, record: Desktop) -> SafeString:
+        """The user and how firmly."""
+        return holder(holding(record))
+
+    def value_assigned(self, record: Desktop) -> str:
+        """The login in files."""
+        found = holding(record)
+        return found.user.login if found else ""
+
+    def render_session(self, record: Desktop) -> SafeString:
+        """Who is on it."""
+        return session_word(record)
+
+    def value_session(self, record: Desktop) -> str:
+        """The word alone in files."""
+        return SESSION[session_axis(record)][1]
+
+    def render_address(self, record: Desktop, value: Any) -> str:
+        """Where connections go."""
+        return record.destination
+
+    def render_running_mode(self, value: str) -> SafeString | str:
+        """AUTO_STOP is badged: AWS stops such machines by itself (RULES 27)."""
+        words = {"MANUAL": "Manual", "ALWAYS_ON": "Always On"}
+        return badge("AUTO_STOP", "warn") if value == "AUTO_STOP" else words.get(value, value)
+
+    def value_running_mode(self, value: str) -> str:
+        """AWS's own word in files."""
+        return value
+
+    def render_why(self, record: Desktop) -> SafeString:
+        """One sentence."""
+        return format_html('<span class="muted">{}</span>', sentence(record))
+
+    def value_why(self, record: Desktop) -> str:
+        """The sentence in files."""
+        return sentence(record)

@@ -1,0 +1,187 @@
+"""Desktop pages that are no plain form of one row: assign, change several, delete from disk, waiting agents."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+
+from agents.models import Agent
+from authservers.models import User
+from broker.connect.happenings import Happening, happened
+from broker.core import audit, words
+from broker.core.clock import now
+from broker.core.forms import PlainForm
+from broker.core.pages import Refused, SeeOther, needs
+from broker.resources.desktops import actions
+from broker.resources.desktops.forms import NOTE_LENGTH, AssignForm, DeleteForm, NoteForm, ReasonForm, TagsForm
+from broker.resources.desktops.pages import DesktopPages
+from broker.resources.desktops.rows import desktops
+from centers.models import Desktop
+from plans.engine import Event
+from pools.models import Assignment
+from pools.services import Terms, lend_this, make_kind
+
+
+def page(request: HttpRequest, form: PlainForm, title: str, **more: Any) -> HttpResponse:
+    """A form of our own in the frame of the toolkit."""
+    back = more.pop("back", DesktopPages.url("list"))
+    context = {
+        "form": form, "form_title": title, "title": title, "save_label": title, "may_edit": True, "pages": DesktopPages,
+        "list_url": DesktopPages.url("list"), "cancel_url": back, **more,
+    }  # fmt: skip
+    return render(request, "resources/plain_form.html", context)
+
+
+@needs("desktops.edit")
+def assign(request: HttpRequest, pk: int) -> HttpResponse:
+    """Give a desktop to a person."""
+    row = get_object_or_404(desktops(), pk=pk)
+    form = AssignForm(request.POST or None, desktop=row)
+    if request.method == "POST" and form.is_valid():
+        try:
+            messages.success(request, assigned(request, row, form.cleaned_data["user"], form.cleaned_data["kind"]))
+            return SeeOther(DesktopPages.page_url(row))
+        except Refused as refusal:
+            form.add_error(None, str(refusal))
+    return page(request, form, "Assign", lead=f"Give {row} to a person.", back=DesktopPages.page_url(row))
+
+
+@transaction.atomic
+def assigned(request: HttpRequest, row: Desktop, user: User, kind: str) -> str:
+    """Lend it, or change how firmly it is lent; raises Refused where it is somebody else's."""
+    before = Assignment.objects.filter(desktop=row, closed_at=None).first()
+    terms = Terms(kind=kind, origin="admin", reason=f"by {request.user}")
+    assignment = lend_this(user, row, terms) if actions.present(row) else None
+    if assignment is None:
+        raise Refused(f"{row} is assigned to somebody else, or gone. Release it first.")
+    if before is None or before.pk != assignment.pk:
+        happened(Happening(assignment.desktop, Event.ASSIGNED, assignment.opened_at, assignment))
+    elif make_kind(assignment.pk, kind):
+        refirmed(assignment, kind)
+    return f"{row} is {'hard' if kind == Assignment.Kind.HARD else 'policy'}-assigned to {user}."
+
+
+def refirmed(assignment: Assignment, kind: str) -> None:
+    """Policy to hard drops the release jobs and keeps the session; hard to policy lets plans act again (RULES 14)."""
+    assignment.refresh_from_db()
+    if kind == Assignment.Kind.HARD:
+        happened(Happening(assignment.desktop, Event.MADE_HARD, now(), assignment))
+    message = f"Now {assignment.get_kind_display().lower()} to {assignment.user}."
+    audit.record("desktop.assigned", message, user=assignment.user, desktop=assignment.desktop)
+
+
+CHANGES: dict[str, tuple[str, type[PlainForm]]] = {
+    "unavailable": ("Make unavailable", ReasonForm),
+    "tags": ("Change tags", TagsForm),
+    "note": ("Add note", NoteForm),
+}
+
+
+@needs("desktops.edit")
+def change(request: HttpRequest, key: str) -> HttpResponse:
+    """One change of one desktop or many."""
+    if key not in CHANGES:
+        raise Http404
+    title, kind = CHANGES[key]
+    ids = [each for each in request.GET.get("ids", "").split(",") if each.isdigit()]
+    rows = list(Desktop.objects.filter(pk__in=ids))
+    if not rows:
+        messages.warning(request, "Nothing was ticked, so nothing was done.")
+        return SeeOther(DesktopPages.url("list"))
+    form = kind(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        for row in rows:
+            changed(row, key, form.cleaned_data)
+        messages.success(request, f"{title}: {words.count(len(rows), 'desktop')}.")
+        return SeeOther(DesktopPages.url("list"))
+    return page(request, form, title, lead=f"For {words.listed(rows)}.")
+
+
+def changed(row: Desktop, key: str, said: dict[str, Any]) -> None:
+    """Make one of CHANGES in one row."""
+    if key == "unavailable":
+        actions.set_availability(row, Desktop.Availability.UNAVAILABLE, said["reason"])
+    elif key == "tags":
+        kept = [tag for tag in row.tags if tag not in said["remove"]]
+        actions.change(row, {"tags": row.tags}, {"tags": list(dict.fromkeys([*kept, *said["add"]]))})
+    else:
+        notes = "\n".join(part for part in (row.notes, said["note"]) if part)[-NOTE_LENGTH:]
+        actions.change(row, {"notes": row.notes}, {"notes": notes})
+
+
+@needs("desktops.edit")
+def delete_disk(request: HttpRequest, pk: int) -> HttpResponse:
+    """Ask for the name, say what is lost, then queue the termination."""
+    row = get_object_or_404(desktops(), pk=pk)
+    if not row.deletable or not actions.present(row):
+        messages.error(request, f"{row} is not allowed to be permanently deleted from disk. The switch is on this page.")
+        return SeeOther(DesktopPages.page_url(row))
+    form = DeleteForm(request.POST or None, name=str(row))
+    if request.method == "POST" and form.is_valid():
+        messages.success(request, actions.delete_from_disk(request, row))
+        return SeeOther(DesktopPages.page_url(row))
+    lost = actions.losses([row])
+    return page(request, form, "Delete from disk", danger=lost, back=DesktopPages.page_url(row))
+
+
+class ApproveForm(PlainForm):
+    """Which desktop an agent belongs to."""
+
+    desktop = forms.ModelChoiceField(Desktop.objects.none(), label="Desktop", required=False, empty_label="Choose…")
+
+    def __init__(self, *args: Any, agent: Agent, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["desktop"]
+        assert isinstance(field, forms.ModelChoiceField)  # noqa: S101 - for the type checker
+        free = Desktop.objects.filter(center=agent.center_id, agent=None)
+        field.queryset = free.exclude(availability=Desktop.Availability.DELETED).order_by("name")
+
+
+@needs("desktops.view")
+def waiting(request: HttpRequest) -> HttpResponse:
+    """The agents that match no desktop: approve each to one, or reject it (RULES 2)."""
+    found = Agent.objects.filter(desktop=None, approved=False, revoked_at=None).select_related("center").order_by("pk")
+    may_edit = request.user.has_perm("desktops.edit")
+    rows = [(agent, ApproveForm(agent=agent, prefix=str(agent.pk))) for agent in found[:50]]
+    context = {
+        "rows": rows, "may_edit": may_edit, "pages": DesktopPages, "list_url": DesktopPages.url("list"),
+        "title": "Waiting agents",
+    }  # fmt: skip
+    return render(request, "resources/waiting.html", context)
+
+
+@needs("desktops.edit")
+def decide(request: HttpRequest, pk: int) -> HttpResponse:
+    """Approve or reject one waiting agent."""
+    agent = get_object_or_404(Agent, pk=pk, desktop=None, approved=False, revoked_at=None)
+    if request.POST.get("decision") == "reject":
+        told(request, agent, "rejected", {"revoked_at": now()})
+        messages.success(request, f"The agent of {agent} is rejected; its key no longer works.")
+        return SeeOther(waiting_address())
+    form = ApproveForm(request.POST or None, agent=agent, prefix=str(agent.pk))
+    desktop = form.cleaned_data.get("desktop") if form.is_valid() else None
+    if desktop is None:
+        messages.error(request, "Choose the desktop that this agent runs on.")
+        return SeeOther(waiting_address())
+    told(request, agent, "approved", {"desktop": desktop, "approved": True}, desktop)
+    messages.success(request, f"The agent of {agent} belongs to {desktop} now.")
+    return SeeOther(waiting_address())
+
+
+@transaction.atomic
+def told(request: HttpRequest, agent: Agent, verb: str, change: dict[str, Any], desktop: Desktop | None = None) -> None:
+    """Store a decision about an agent, with its log entry."""
+    Agent.objects.filter(pk=agent.pk, desktop=None).update(**change)
+    audit.record(f"agent.{verb}", f"Agent of {agent} {verb}.", actor=request.user, subject=agent, desktop=desktop)
+
+
+def waiting_address() -> str:
+    """The approval list."""
+    return f"{DesktopPages.url('list')}waiting/"
+
+
+__all__: Sequence[str] = ["assign", "change", "decide", "delete_disk", "waiting"]

@@ -1,0 +1,1 @@
+"""Resources > Users: list, page, local users."""

@@ -1,0 +1,1 @@
+"""Where desktops come from: centers, the desktops and images they report, and one provider file per kind."""

@@ -1,0 +1,1 @@
+"""Gateways: their records here, the program itself in `program/` (later; no Django in it)."""

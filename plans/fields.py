@@ -1,0 +1,70 @@
+"""Form fields that only plans have: waits, and texts with dynamic tags."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db.models import Model
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from broker.core.forms import DurationField
+from plans.rdp import template_errors
+from plans.tags import TAGS, unknown_tags
+
+
+def wait(model: type[Model], name: str, choices: Sequence[tuple[int, str]], help_text: str = "") -> DurationField:
+    """The drop-down of one waiting time, named and preset as its column is."""
+    column: Any = model._meta.get_field(name)
+    seconds = [value for value, _ in choices]
+    return DurationField(seconds, never="No", label=column.verbose_name, initial=column.default, help_text=help_text)
+
+
+class TaggedText(forms.CharField):
+    """Lines of text with dynamic tags; `check` says what is wrong with them."""
+
+    def __init__(self, check: Callable[[str], list[str]], rows: int, **kwargs: Any) -> None:
+        area = forms.Textarea(attrs={"spellcheck": "false", "rows": rows, "class": "code"})
+        super().__init__(**{"required": False, "strip": False, "widget": area, **kwargs})
+        self.check = check
+
+    def to_python(self, value: Any) -> str:
+        """The text with the line ends it was stored with; browsers send CRLF."""
+        return str(super().to_python(value) or "").replace("\r\n", "\n")
+
+    def validate(self, value: str) -> None:
+        """Refuse unknown tags, and what else `check` finds."""
+        super().validate(value)
+        errors = self.check(value)
+        if errors:
+            raise ValidationError(errors)
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        """Line ends are no change."""
+        return self.to_python(initial) != self.to_python(data)
+
+
+def tag_errors(text: str) -> list[str]:
+    """What is wrong with the tags of a text."""
+    return [f"There is no dynamic tag {tag}." for tag in unknown_tags(text)]
+
+
+def check_url(text: str) -> None:
+    """Refuse what is no web address, or names a tag that does not exist."""
+    if not text.startswith(("http://", "https://")) or " " in text.strip():
+        raise ValidationError("Enter an address that begins with http:// or https://, without spaces.")
+    if "{" in text.split("://", 1)[1].split("/", 1)[0]:
+        raise ValidationError("A dynamic tag cannot be part of the host name.")
+    errors = tag_errors(text)
+    if errors:
+        raise ValidationError(errors)
+
+
+def tag_list() -> SafeString:
+    """The dynamic tags with their meanings, to open below a field."""
+    rows = format_html_join("", "<dt><code>{{{}}}</code></dt><dd>{}</dd>", TAGS.items())
+    return format_html('<details class="more"><summary>Dynamic tags</summary><dl class="facts">{}</dl></details>', rows)
+
+
+__all__ = ["TaggedText", "check_url", "tag_errors", "tag_list", "template_errors", "wait"]

@@ -1,0 +1,135 @@
+"""Plans as rows. What they mean is in `engine.py`; how long one may wait is in `waits.py`. Waits are seconds; -1 is never."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+
+from gateways.models import Gateway
+
+NEVER = -1
+
+
+class ProtocolPlan(models.Model):
+    """How people connect to desktops of a pool (seed ch. 7)."""
+
+    name = models.CharField("Plan name", max_length=100, unique=True)
+    notes = models.TextField("Notes", max_length=4095, blank=True)
+    is_default = models.BooleanField(default=False, editable=False)
+
+    class Meta:
+        ordering: ClassVar = ["name"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["is_default"], condition=Q(is_default=True), name="one_default_protocol_plan")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ProtocolChoice(models.Model):
+    """One protocol in one client section of a plan; the lowest priority that works is used."""
+
+    class Client(models.TextChoices):
+        WEB = "web", "Web client"
+        NATIVE = "native", "Native client"
+
+    class Protocol(models.TextChoices):
+        RDP = "rdp", "RDP"
+        HTML5_RDP = "html5_rdp", "RDP in the browser (HTML5)"
+
+    plan = models.ForeignKey(ProtocolPlan, models.CASCADE, related_name="choices")
+    client = models.CharField(max_length=10, choices=Client)
+    protocol = models.CharField(max_length=20, choices=Protocol)
+    priority = models.PositiveSmallIntegerField("Priority", null=True, blank=True, help_text="None: do not use.")
+    template = models.TextField("Configuration file", blank=True)
+    command_line = models.TextField("Command line parameters", blank=True)
+    gateway = models.ForeignKey(Gateway, models.PROTECT, verbose_name="Gateway", null=True, blank=True, related_name="choices")
+
+    class Meta:
+        ordering: ClassVar = ["plan", "client", "priority"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["plan", "client", "protocol"], name="one_row_per_plan_client_protocol"),
+            models.UniqueConstraint(
+                fields=["plan", "client", "priority"],
+                condition=Q(priority__isnull=False),
+                name="one_protocol_per_priority",
+                violation_error_message="Two protocols of one section have the same priority.",
+            ),
+        ]
+
+
+class PowerAction(models.TextChoices):
+    """What a power plan may do to a WorkSpace (SPEC 3.3: suspend and snapshots do not exist there)."""
+
+    NONE = "none", "Do not change power state"
+    SHUTDOWN = "shutdown", "Shutdown"
+    POWER_OFF = "power_off", "Power off"
+    REBOOT = "reboot", "Reboot"
+
+
+class PowerControlPlan(models.Model):
+    """What happens to a desktop's power, by event (seed ch. 7; RULES 21 for the fifth section)."""
+
+    name = models.CharField("Plan name", max_length=100, unique=True)
+    disconnected_wait = models.IntegerField("Wait", default=0)
+    disconnected_action = models.CharField("then", max_length=12, choices=PowerAction, default=PowerAction.NONE)
+    logged_out_wait = models.IntegerField("Wait", default=0)
+    logged_out_action = models.CharField("then", max_length=12, choices=PowerAction, default=PowerAction.NONE)
+    released_wait = models.IntegerField("Wait", default=0)
+    released_action = models.CharField("then", max_length=12, choices=PowerAction, default=PowerAction.NONE)
+    idle_wait = models.IntegerField("Wait", default=1800)
+    idle_action = models.CharField("then", max_length=12, choices=PowerAction, default=PowerAction.NONE)
+    started_wait = models.IntegerField("Wait", default=1800)
+    started_action = models.CharField("then", max_length=12, choices=PowerAction, default=PowerAction.SHUTDOWN)
+    notes = models.TextField("Notes", max_length=4095, blank=True)
+    is_default = models.BooleanField(default=False, editable=False)
+
+    class Meta:
+        ordering: ClassVar = ["name"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["is_default"], condition=Q(is_default=True), name="one_default_power_plan")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ReleasePlan(models.Model):
+    """How long a desktop stays assigned, and what happens to the session meanwhile (seed ch. 7; SPEC 3.4)."""
+
+    class Closed(models.TextChoices):
+        LOG_OUT = "logout", "Log-out"
+        DISCONNECT = "disconnect", "Disconnect"
+
+    name = models.CharField("Plan name", max_length=100, unique=True)
+    disconnected_release = models.IntegerField("Release to pool", default=NEVER)
+    disconnected_log_out = models.IntegerField("Log user out", default=NEVER)
+    disconnected_url = models.CharField("Call this URL", max_length=500, blank=True)
+    logged_out_release = models.IntegerField("Release to pool", default=0)
+    logged_out_url = models.CharField("Call this URL", max_length=500, blank=True)
+    closed_as = models.CharField("Treat an unknown state as", max_length=12, choices=Closed, default=Closed.DISCONNECT)
+    idle_lock = models.IntegerField("Lock", default=NEVER)
+    idle_disconnect = models.IntegerField("Disconnect", default=NEVER)
+    idle_log_out = models.IntegerField("Log out", default=NEVER)
+    idle_url_after = models.IntegerField("Call the URL", default=NEVER)
+    idle_url = models.CharField("URL", max_length=500, blank=True)
+    assigned_release = models.IntegerField("Release to pool", default=NEVER)
+    assigned_unused_release = models.IntegerField("Release if the user never logs in", default=NEVER)
+    released_log_out = models.BooleanField("Log user out", default=True)
+    released_warning = models.IntegerField("Suspend log-out and display a warning for", default=NEVER)
+    released_warning_text = models.TextField("Warning", max_length=1000, blank=True)
+    released_delete = models.BooleanField("Delete desktop from disk", default=False)
+    released_delete_after = models.IntegerField("Keep it, for an undo, for", default=3600)
+    released_unavailable = models.BooleanField("Make desktop unavailable", default=False)
+    notes = models.TextField("Notes", max_length=4095, blank=True)
+    is_default = models.BooleanField(default=False, editable=False)
+
+    class Meta:
+        ordering: ClassVar = ["name"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["is_default"], condition=Q(is_default=True), name="one_default_release_plan")
+        ]
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,96 @@
+"""Lists of plans: each says in words what it does, and who uses it."""
+
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from typing import Any
+
+import django_tables2 as tables
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+
+from broker.core import words
+from broker.core.tables import NameColumn, PageTable
+from plans.models import ProtocolPlan
+from plans.steps import power_steps, release_steps
+from plans.usage import Users, policies_using
+from plans.words import steps_in_words
+
+
+class Sentences(tables.Column):
+    """What a row does, a sentence a line."""
+
+    def __init__(self, say: Callable[[Any], Iterable[str]], nothing: str, **kwargs: Any) -> None:
+        super().__init__(**{"empty_values": (), "orderable": False, "accessor": "pk", **kwargs})
+        self.say, self.nothing = say, nothing
+
+    def render(self, record: Any) -> SafeString | str:
+        """The sentences below each other."""
+        said = [(sentence,) for sentence in self.say(record)]
+        return format_html_join("", "<div>{}</div>", said) if said else self.nothing
+
+    def value(self, record: Any) -> str:
+        """The sentences in one cell of a file."""
+        return " ".join(self.say(record))
+
+
+class UsedBy(tables.Column):
+    """The policies that name a plan."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"empty_values": (), "orderable": False, "accessor": "pk", **kwargs})
+
+    def render(self, record: Any, table: "PlanTable") -> SafeString | str:
+        """Links, three at most."""
+        users = table.users.get(record.pk, [])
+        links = format_html_join(", ", '<a href="{1}">{0}</a>', users[:3])
+        return links + (f" and {len(users) - 3} more" if len(users) > 3 else "") if users else "Nobody"
+
+    def value(self, record: Any, table: "PlanTable") -> str:
+        """Their names."""
+        return "; ".join(label for label, _ in table.users.get(record.pk, []))
+
+
+class PlanTable(PageTable):
+    """What the three lists have in common."""
+
+    name = NameColumn(verbose_name="Plan name")
+
+    @cached_property
+    def users(self) -> dict[int, Users]:
+        """Who uses which plan, asked once for the whole list."""
+        return policies_using(self.data.data.model)
+
+
+def protocols(plan: ProtocolPlan) -> list[str]:
+    """ "Web client: RDP." and so on, from the prefetched rows."""
+    rows = [row for row in plan.choices.all() if row.priority]
+    by_client = {label: [row for row in rows if row.get_client_display() == label] for label in ("Web client", "Native client")}
+    return [f"{label}: {words.listed(map(protocol, found), 'then')}." for label, found in by_client.items() if found]
+
+
+def protocol(row: Any) -> str:
+    """One protocol, with the gateway it goes through."""
+    return row.get_protocol_display() + (f" through {row.gateway}" if row.gateway else "")
+
+
+class ProtocolPlanTable(PlanTable):
+    """Protocol plans."""
+
+    does = Sentences(protocols, "No protocol", verbose_name="Connects by")
+    used_by = UsedBy(verbose_name="Used by")
+
+
+class PowerControlPlanTable(PlanTable):
+    """Power control plans."""
+
+    does = Sentences(lambda plan: steps_in_words(power_steps(plan)), "Does not change the power state", verbose_name="What it does")
+    used_by = UsedBy(verbose_name="Used by")
+
+
+class ReleasePlanTable(PlanTable):
+    """Release plans."""
+
+    does = Sentences(
+        lambda plan: steps_in_words(release_steps(plan)), "Keeps the user assigned for ever", verbose_name="What it does"
+    )
+    used_by = UsedBy(verbose_name="Used by")

@@ -1,0 +1,71 @@
+"""Plans said in words, for cards, Test Login, the job queue and the log. Pure (SPEC A.4, A.8)."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from plans.engine import AWAY, Action, Due, Event, Step
+from plans.waits import duration_words
+
+DO: dict[Action, str] = {
+    Action.STOP: "shut down",
+    Action.POWER_OFF: "power off",
+    Action.REBOOT: "restart",
+    Action.RELEASE: "release to the pool",
+    Action.LOG_OUT: "log the user out",
+    Action.LOCK: "lock the session",
+    Action.DISCONNECT: "disconnect the session",
+    Action.WARN: "show a warning",
+    Action.DELETE: "delete from disk",
+    Action.CALL_URL: "call the URL",
+}
+# The two ways to say when: with a wait, and at once.
+WHEN: dict[Event, tuple[str, str]] = {
+    Event.DISCONNECTED: ("{wait} after disconnect", "at disconnect"),
+    Event.LOGGED_OUT: ("{wait} after log-out", "at log-out"),
+    Event.RELEASED: ("{wait} after the release", "at the release"),
+    Event.IDLE: ("after {wait} without activity", "as soon as the session is idle"),
+    Event.LOCKED: ("{wait} after the session is locked", "when the session is locked"),
+    Event.CONNECTION_CLOSED: ("{wait} after the connection is closed", "when the connection is closed"),
+    Event.ASSIGNED: ("{wait} after the assignment", "at the assignment"),
+    Event.STARTED: ("when nobody logs in within {wait} of the start", "when nobody is logged in at the start"),
+    Event.NO_LOGIN: ("when the user does not log in within {wait}", "when the user does not log in at once"),
+}
+# The sections in the order in which a session meets them.
+ORDER = (
+    Event.ASSIGNED,
+    Event.NO_LOGIN,
+    Event.STARTED,
+    Event.IDLE,
+    Event.LOCKED,
+    Event.DISCONNECTED,
+    Event.CONNECTION_CLOSED,
+    Event.LOGGED_OUT,
+    Event.RELEASED,
+)
+
+
+def words(due: Due) -> str:
+    """A waiting action as half a sentence: "shut down 10 minutes after log-out"."""
+    return _sentence(due.do, due.because, due.wait)
+
+
+def steps_in_words(steps: Iterable[Step]) -> list[str]:
+    """What plans will do, one sentence each, in the order in which a session meets them; empty where nothing."""
+    ordered = sorted((step for step in steps if step.on in ORDER), key=lambda step: (ORDER.index(step.on), step.after))
+    return [_capital(_sentence(step.do, step.on, step.after)) + "." for step in ordered]
+
+
+def future(due: Due, local: datetime, who: str = "the user") -> str:
+    """A line of the timeline, `local` being `due.at` in the reader's zone: "14:32 restart, unless bob returns"."""
+    unless = f", unless {who} returns" if due.because in AWAY else ""
+    return f"{local:%H:%M} {DO[due.do]}{unless}"
+
+
+def _sentence(do: Action, on: Event, wait: timedelta) -> str:
+    later, at_once = WHEN.get(on, ("{wait} after " + on, "at " + on))
+    seconds = wait.total_seconds()
+    return f"{DO[do]} {later.format(wait=duration_words(seconds)) if seconds > 0 else at_once}"
+
+
+def _capital(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]

@@ -1,0 +1,43 @@
+"""Who may see and change which page: the role of the sign-in decides (SPEC A.2; CONTRACTS 5.9)."""
+
+from typing import Any
+
+from django.contrib.auth.backends import BaseBackend
+
+from authservers.models import User
+from policies.models import Role
+
+AREAS = (
+    "dashboard centers authentication_servers gateways pools protocol_plans power_control_plans release_plans policies "
+    "assignments roles locations desktops images users clients sessions jobs log settings maintenance"
+).split()
+
+
+class RoleBackend(BaseBackend):
+    """Answers `user.has_perm("centers.edit")` from the role that the sign-in gave.
+
+    The middleware puts the role on the user (`user.role`); without a sign-in the one given to the person directly
+    counts.
+    """
+
+    def get_user(self, user_id: Any) -> User | None:
+        """The person of a session, with the role of that session's sign-in."""
+        return User.objects.filter(pk=user_id, is_active=True).first()
+
+    def has_perm(self, user_obj: Any, perm: str, obj: object | None = None) -> bool:
+        """`<area>.view` is granted by view and edit, `<area>.edit` by edit."""
+        role = role_of(user_obj)
+        area, _, verb = perm.partition(".")
+        if role is None or not role.admin_ui:
+            return False
+        granted = role.pages.get(area, "none")
+        return granted == "edit" or (granted == "view" and verb == "view")
+
+
+def role_of(user: Any) -> Role | None:
+    """The role that counts for this person now, or None where nothing gives one."""
+    if not hasattr(user, "role"):
+        access = getattr(user, "access", None) if isinstance(user, User) else None
+        user.role = access.role if access else None
+    role: Role | None = user.role
+    return role

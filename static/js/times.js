@@ -1,0 +1,27 @@
+// Times in the reader's zone: <time data-ago> stays relative, <time data-clock> is exact; the other one is on hover.
+(() => {
+  const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+  const short = new Intl.DateTimeFormat(undefined, { dateStyle: "short", timeStyle: "short" });
+  const units = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
+  const relative = (at) => {
+    const seconds = Math.trunc((Date.now() - at) / 1000);
+    if (Math.abs(seconds) < 5) return "just now";
+    const [unit, size] = units.find(([, size]) => Math.abs(seconds) >= size);
+    const number = Math.floor(Math.abs(seconds) / size);
+    const length = `${number} ${unit}${number === 1 ? "" : "s"}`;
+    return seconds > 0 ? `${length} ago` : `in ${length}`;
+  };
+  const show = (root) => {
+    for (const time of root.querySelectorAll("time[data-ago], time[data-clock]")) {
+      const at = new Date(time.dateTime);
+      if (Number.isNaN(at.getTime())) continue;
+      const words = "ago" in time.dataset ? relative(at) : short.format(at);
+      if (time.textContent !== words) time.textContent = words;
+      time.title = "ago" in time.dataset ? exact.format(at) : `${exact.format(at)}, ${relative(at)}`;
+    }
+  };
+  show(document);
+  addEventListener("usher:swap", (event) => show(event.target));
+  document.body.addEventListener("htmx:afterSwap", (event) => show(event.target.parentNode || document));
+  setInterval(() => { if (!document.hidden) show(document); }, 10000);
+})();

@@ -1,0 +1,62 @@
+"""Services and guards for every test.
+
+`DJANGO_SETTINGS_MODULE` is set here and not in pyproject.toml: pytest-django would read the settings before this file
+has said where the database is.
+"""
+
+import os
+from collections.abc import Iterator
+
+import django
+import pytest
+from django.conf import settings
+from django.db import connection
+
+from broker.core import db
+
+from tests import services
+
+services.set_environment()
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "broker.settings")
+if settings.configured:
+    raise pytest.UsageError("DJANGO_SETTINGS_MODULE is set too early: take it out of the environment")
+django.setup()
+
+
+@pytest.fixture(autouse=True)
+def outer_transactions(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The transactions that pytest-django opened around this test are not ours (broker.core.db.assert_outside)."""
+    if "db" in request.fixturenames:
+        request.getfixturevalue("db")
+        monkeypatch.setattr(db, "OUTER", len(connection.savepoint_ids) + int(connection.in_atomic_block))
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[None]:
+    """One PostgreSQL for the whole run; nothing where USHER_DATABASE_URL was given."""
+    if os.environ["USHER_DATABASE_URL"] != services.POSTGRES.url:
+        yield
+        return
+    services.POSTGRES.prepare()
+    with services.running(services.POSTGRES.command(), services.POSTGRES.ready, "postgres"):
+        yield
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[None]:
+    """One Redis for the whole run; nothing where USHER_REDIS_URL was given."""
+    if os.environ["USHER_REDIS_URL"] != services.REDIS.url:
+        yield
+        return
+    with services.running(services.REDIS.command(), services.REDIS.ready, "redis"):
+        yield
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(postgres_server: None, redis_server: None, django_db_setup: None) -> None:
+    """The test database, on servers that start only when a first test asks for it."""
+
+
+def pytest_unconfigure() -> None:
+    """Remove the run's folder."""
+    services.remove_folder()

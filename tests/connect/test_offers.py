@@ -1,0 +1,194 @@
+"""What is offered, and why not."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db.models import Q
+
+from broker.connect import offers, verdicts
+from broker.connect.models import DesktopSession
+from broker.connect.verdicts import Asker
+from broker.core.clock import now
+from broker.core.jobs import Wish, enqueue
+from broker.core.models import ref
+from centers.models import Center, Desktop
+from policies.models import PoolAssignment
+from pools.models import Pool
+from tests import make
+
+pytestmark = pytest.mark.django_db
+Stopped = PoolAssignment.Stopped
+
+
+@pytest.fixture
+def center() -> Center:
+    return make.center()
+
+
+def names(person: Any, policy: Any) -> list[str]:
+    return [offer.name for offer in offers.build(person, policy).offers]
+
+
+def verdict(center: Center, person: Any = None, line: dict[str, Any] | None = None, **desktop: Any) -> str:
+    """The verdict of one desktop of a pool of this center."""
+    machine = make.desktop(center, **desktop)
+    policy = make.policy(make.pool(center), **(line or {}))
+    row = policy.lines.get()
+    asker = Asker.of(person or make.user(at=center.server))
+    return str(verdicts.judged(Desktop.objects.filter(pk=machine.pk), row, asker).get().verdict)
+
+
+def test_as_many_desktops_are_offered_as_the_policy_says(center: Center) -> None:
+    for _ in range(3):
+        make.desktop(center)
+    person = make.user(at=center.server)
+    assert len(names(person, make.policy(make.pool(center), quantity=2))) == 2
+    assert len(names(person, make.policy(make.pool(center), quantity=0))) == 3
+
+
+def test_a_desktop_that_is_hers_is_always_offered_and_counts(center: Center) -> None:
+    make.desktop(center)
+    person = make.user(at=center.server)
+    hers = make.assignment(person, make.desktop(center)).desktop
+    shown = offers.build(person, make.policy(make.pool(center)))
+    assert [(offer.desktop, offer.assigned) for offer in shown.offers] == [(hers, True)]
+    elsewhere = make.policy(make.pool(make.center()))
+    assert [offer.desktop for offer in offers.build(person, elsewhere).offers] == [hers]
+
+
+def test_no_desktop_is_offered_twice_by_two_lines(center: Center) -> None:
+    for _ in range(3):
+        make.desktop(center)
+    policy = make.policy(make.pool(center), make.pool(center), quantity=2)
+    found = [offer.desktop.pk for offer in offers.build(make.user(at=center.server), policy).offers]
+    assert len(found) == len(set(found)) == 3
+
+
+def test_the_maximum_of_the_policy_caps_all_lines(center: Center) -> None:
+    for _ in range(3):
+        make.desktop(center)
+    policy = make.policy(make.pool(center), quantity=3)
+    policy.max_desktops = 1
+    assert len(names(make.user(at=center.server), policy)) == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        pytest.param({}, "OFFERED", id="a running one is offered"),
+        pytest.param({"lent": True}, "ASSIGNED_TO_OTHER", id="a lent one is somebody's"),
+        pytest.param({"availability": "missing"}, "MISSING", id="a missing one"),
+        pytest.param({"availability": "unavailable"}, "UNAVAILABLE", id="one taken out of service"),
+        pytest.param({"bound_user": "somebody"}, "BOUND_TO_OTHER", id="one that AWS holds for another"),
+        pytest.param({"bound_user": "[UNDEFINED]"}, "OFFERED", id="a decoupled one is free"),
+        pytest.param({"plans_off": True}, "IMAGE_BASE", id="one that images are built on"),
+        pytest.param({"power": "maintenance"}, "MAINTENANCE", id="one in maintenance"),
+        pytest.param({"power": "error"}, "ERROR", id="one in error"),
+        pytest.param({"power": "stopped"}, "STOPPED_NOT_OFFERED", id="a stopped one, by default"),
+        pytest.param({"power": "running", "wish": "stop"}, "PENDING_STOP", id="one being stopped"),
+        pytest.param({"running_mode": "AUTO_STOP"}, "FILTERED", id="an AUTO_STOP one"),
+    ],
+)
+def test_each_desktop_has_its_verdict(center: Center, fields: dict[str, Any], expected: str) -> None:
+    assert verdict(center, **fields) == expected
+
+
+def test_her_own_bound_desktop_is_offered_whatever_the_case_of_her_name(center: Center) -> None:
+    person = make.user("alice", at=center.server)
+    assert verdict(center, person, bound_user="ALICE") == "OFFERED"
+
+
+def test_a_center_can_offer_bound_desktops_to_anyone(center: Center) -> None:
+    Center.objects.update(offer_bound="anyone")
+    assert verdict(Center.objects.get(pk=center.pk), bound_user="somebody") == "OFFERED"
+
+
+def test_a_center_that_offers_nothing_offers_nothing(center: Center) -> None:
+    Center.objects.update(offer_desktops=False)
+    assert verdict(center) == "CENTER_OFF"
+
+
+def test_stopped_desktops_are_offered_when_the_line_says_so(center: Center) -> None:
+    assert verdict(center, line={"offer_stopped": Stopped.ANY}, power="stopped") == "OFFERED"
+    assert verdict(center, line={"offer_stopped": Stopped.AGENT}, power="stopped") == "STOPPED_NOT_OFFERED"
+
+
+def test_a_session_of_somebody_else_keeps_a_desktop_from_being_offered(center: Center) -> None:
+    machine = make.desktop(center)
+    DesktopSession.objects.create(
+        desktop=machine, boot_id="b", os_session="1", user_name="CORP\\bob", started_at=now(), changed_at=now()
+    )
+    line = make.policy(make.pool(center)).lines.get()
+    asker = Asker.of(make.user(at=center.server))
+    assert verdicts.judged(Desktop.objects.all(), line, asker).get().verdict == "SESSION_OF_OTHER"
+
+
+def test_a_desktop_about_to_be_stopped_is_offered_last(center: Center) -> None:
+    first, second = make.desktop(center), make.desktop(center)
+    enqueue(Wish("power", ref(first), run_at=now() + timedelta(hours=1)))
+    shown = offers.build(make.user(at=center.server), make.policy(make.pool(center)))
+    assert [offer.desktop for offer in shown.offers] == [second]
+
+
+def test_the_desktop_she_had_before_is_offered_first(center: Center) -> None:
+    make.desktop(center)
+    person = make.user(at=center.server)
+    earlier = make.assignment(person, make.desktop(center))
+    earlier.desktop.assignments.update(closed_at=now(), close_reason="by the test")
+    Desktop.objects.update(lent=False)
+    shown = offers.build(person, make.policy(make.pool(center)))
+    assert [offer.desktop for offer in shown.offers] == [earlier.desktop]
+
+
+@pytest.mark.parametrize(
+    ("rule", "matches"),
+    [
+        ({"attribute": "name", "condition": "bw", "value": "wsamzn"}, True),
+        ({"attribute": "name", "condition": "nc", "value": "WSAMZN"}, False),
+        ({"attribute": "address", "condition": "cidr", "value": "10.9.0.0/16"}, True),
+        ({"attribute": "address", "condition": "ncidr", "value": "10.9.0.0/16"}, False),
+        ({"attribute": "user_gb", "condition": "gt", "value": "50"}, True),
+        ({"attribute": "user_gb", "condition": "lt", "value": "50"}, False),
+        ({"attribute": "center", "condition": "ct", "value": "enter"}, True),
+        ({"attribute": "notes", "condition": "eq", "value": ""}, True),
+        ({"attribute": "os", "condition": "ew", "value": "11"}, True),
+    ],
+)
+def test_an_attribute_pool_compiles_to_a_query(center: Center, rule: dict[str, str], matches: bool) -> None:
+    make.desktop(center, name="WSAMZN-X", address="10.9.1.2", user_gb=100, os="Windows 11")
+    pool = make.pool(defined_by=Pool.By.ATTRIBUTES, rules=[rule])
+    assert bool(names(make.user(at=center.server), make.policy(pool))) is matches
+
+
+def test_a_subset_holds_only_what_its_parents_hold(center: Center) -> None:
+    other = make.desktop(make.center())
+    mine = make.desktop(center, tags=["red"])
+    make.desktop(center)
+    parent = make.pool(center)
+    child = make.pool(parent=parent, defined_by=Pool.By.TAGS, tags=["red"])
+    Desktop.objects.filter(pk=other.pk).update(tags=["red"])
+    shown = offers.build(make.user(at=center.server), make.policy(child, quantity=0))
+    assert [offer.desktop for offer in shown.offers] == [mine]
+    assert Desktop.objects.filter(Q(tags__contains=["red"])).count() == 2
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [(0, "n"), (5, "d"), (1, "m"), (2, "Blue"), (3, "Blue: n"), (7, "Sky"), (9, "Sky: d"), (10, "Sky: m")],
+)
+def test_a_desktop_is_shown_as_the_policy_says(center: Center, mode: int, expected: str) -> None:
+    machine = Desktop(name="n", display_name="d", computer_name="m")
+    assert offers.shown(machine, mode, Pool(name="Blue", display_name="Sky")) == expected
+
+
+def test_fifty_pools_cost_as_many_statements_as_one(center: Center, django_assert_max_num_queries: Any) -> None:
+    for _ in range(3):
+        make.desktop(center)
+    person = make.user(at=center.server)
+    make.assignment(person, make.desktop(center))
+    one, fifty = make.policy(make.pool(center)), make.policy(*[make.pool(center) for _ in range(50)])
+    with django_assert_max_num_queries(5):
+        offers.build(person, one)
+    with django_assert_max_num_queries(5):
+        offers.build(person, fifty)

@@ -1,0 +1,192 @@
+"""`python -m broker.embedded run`, whole: started, disturbed, killed, started again."""
+
+import os
+import re
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from broker.settings import BASE_DIR
+from tests.services import wait_for
+
+pytestmark = pytest.mark.slow
+PATIENCE = 90
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Running:
+    """One `broker.embedded run` and what it said."""
+
+    def __init__(self, data: Path, port: int) -> None:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("USHER_")}
+        self.data, self.port = data, port
+        self.environment = {**kept, "DATA": str(data), "PORT": str(port)}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "broker.embedded", "run"],
+            cwd=BASE_DIR,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def wait_ready(self) -> str:
+        """Everything said until the line `Ready: …`."""
+        assert self.process.stdout is not None
+        said = ""
+        for line in self.process.stdout:
+            said += line
+            if line.startswith("Ready"):
+                return said
+        raise AssertionError(said)
+
+    def end(self, number: signal.Signals) -> int:
+        """Send a signal and return the exit code; fails after ten seconds."""
+        self.process.send_signal(number)
+        try:
+            return self.process.wait(10)
+        finally:
+            assert self.process.stdout is not None
+            self.process.stdout.close()
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and text of an address; 0 where nobody answers."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+        except OSError as error:
+            return 0, str(error)
+
+    def manage(self, *words: str) -> str:
+        """The output of a manage.py command that knows nothing but DATA."""
+        command = [sys.executable, "manage.py", *words]
+        done = subprocess.run(command, cwd=BASE_DIR, env=self.environment, capture_output=True, text=True, check=True)
+        return done.stdout
+
+    def is_alive(self) -> bool:
+        """Does it say that it lives?"""
+        return self.get("/index.pl?action=is_alive") == (200, "CB_IS_OKAY")
+
+
+def processes(data: Path) -> dict[int, str]:
+    """Number and command line of all that belongs to the instance: by its environment, or standing in its folder."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        try:
+            ours = f"DATA={data}\0".encode() in (entry / "environ").read_bytes()
+            if ours or (entry / "cwd").readlink().is_relative_to(data):
+                found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except (OSError, ValueError):
+            continue
+    return found
+
+
+def process(data: Path, words: str) -> int:
+    """The lowest number of the processes whose command line holds these words."""
+    return min(pid for pid, line in processes(data).items() if words in line)
+
+
+def database(data: Path) -> str:
+    """The address of the instance's database, as `manage.py` learns it."""
+    return re.findall(r"USHER_DATABASE_URL='?([^'\n]*)", (data / "env").read_text())[0]
+
+
+@pytest.fixture(scope="module")
+def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A running instance in a folder whose parents are closed to others."""
+    running = Running(tmp_path_factory.mktemp("instance") / "var" / "data", free_port())
+    try:
+        yield running
+    finally:
+        running.process.kill()
+
+
+def test_it_says_once_that_it_is_ready_and_it_is(instance: Running) -> None:
+    said = instance.wait_ready()
+    assert said.count("Ready:") == 1
+    assert f"Ready: http://127.0.0.1:{instance.port}\n" in said
+    assert instance.get("/readyz")[0] == 200
+    assert instance.is_alive()
+
+
+def test_the_folders_above_are_as_they_were(instance: Running) -> None:
+    assert stat.S_IMODE(instance.data.parent.parent.stat().st_mode) == 0o700
+
+
+def test_secrets_lie_in_files_for_the_owner(instance: Running) -> None:
+    for name in ("env", "secret-key", "encryption-keys", "pg-password"):
+        assert stat.S_IMODE((instance.data / name).stat().st_mode) == 0o600, name
+
+
+def test_manage_talks_to_the_running_instance(instance: Running) -> None:
+    assert "[ ]" not in instance.manage("showmigrations")
+
+
+def test_a_port_in_use_is_one_line_before_anything_starts(instance: Running, tmp_path: Path) -> None:
+    second = Running(tmp_path / "data", instance.port)
+    said, _ = second.process.communicate(timeout=20)
+    assert second.process.returncode == 1
+    assert re.fullmatch(r"Cannot start: Cannot listen on 127.0.0.1:\d+ .*\n", said)
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_second_start_on_the_same_data_is_refused_in_one_line(instance: Running) -> None:
+    second = Running(instance.data, free_port())
+    said, _ = second.process.communicate(timeout=20)
+    assert (second.process.returncode, said.count("\n")) == (1, 1)
+    assert "Another instance is running" in said
+
+
+@pytest.mark.parametrize("words", ["gunicorn", "/postgres -D", "redis-server", " worker ", " beat "])
+def test_a_killed_part_comes_back(instance: Running, words: str) -> None:
+    before = process(instance.data, words)
+    os.kill(before, signal.SIGKILL)
+    wait_for(
+        lambda: any(words in line and pid != before for pid, line in processes(instance.data).items()),
+        30,
+        "started again",
+    )
+    wait_for(instance.is_alive, PATIENCE, f"alive after {words} was killed")
+
+
+def test_ctrl_c_ends_all_and_the_next_start_goes_on(instance: Running) -> None:
+    with psycopg.connect(database(instance.data)) as connection:
+        connection.execute("create table kept as select 42 as answer")
+    secret = (instance.data / "secret-key").read_text()
+    assert instance.end(signal.SIGINT) == 0
+    assert processes(instance.data) == {}
+
+    again = Running(instance.data, instance.port)
+    try:
+        again.wait_ready()
+        with psycopg.connect(database(instance.data)) as connection:
+            assert connection.execute("select answer from kept").fetchone() == (42,)
+        assert (instance.data / "secret-key").read_text() == secret
+    finally:
+        again.end(signal.SIGKILL)
+    wait_for(lambda: processes(instance.data) == {}, 10, "a killed supervisor leaves nothing running")
+
+    third = Running(instance.data, instance.port)
+    try:
+        third.wait_ready()
+        assert third.is_alive()
+    finally:
+        assert third.end(signal.SIGTERM) == 0
+    assert processes(instance.data) == {}

@@ -1,0 +1,89 @@
+"""docker-compose.yml and Dockerfile are not run here, so each word in them is held against the project."""
+
+import importlib.util
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from django.core.management import get_commands
+
+from broker import settings
+
+ROOT = settings.BASE_DIR
+COMPOSE = ROOT / "docker-compose.yml"
+OURS = ("upgrade", "web", "worker", "beat")
+
+
+def services() -> dict[str, Any]:
+    """The services, anchors resolved."""
+    return dict(yaml.safe_load(COMPOSE.read_text())["services"])
+
+
+def docker_words(instruction: str) -> list[str]:
+    """What stands behind the only such instruction of the Dockerfile."""
+    (line,) = re.findall(rf"^{instruction} (.*)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    return re.findall(r'"([^"]*)"', line) if line.startswith("[") else shlex.split(line)
+
+
+def check_command(words: list[str]) -> None:
+    """The program comes with our packages, and what it is told to load exists."""
+    program, *rest = words
+    if program == "python":
+        assert (ROOT / rest[0]).exists()
+        assert rest[1] in get_commands()
+    elif program == "celery":
+        assert importlib.util.find_spec(rest[rest.index("-A") + 1])
+        assert rest[2] in {"worker", "beat"}
+    else:
+        assert program == "gunicorn"
+        assert importlib.util.find_spec(rest[0])
+
+
+def test_the_parts_are_there() -> None:
+    assert set(services()) == {"postgres", "redis", "upgrade", "web", "worker", "beat", "front"}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_command_exists(name: str) -> None:
+    check_command(services()[name].get("command") or docker_words("CMD"))
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_variable_is_a_setting(name: str) -> None:
+    known = set(re.findall(r'"(USHER_[A-Z_]+)"', Path(settings.__file__).read_text()))
+    assert set(services()[name]["environment"]) <= known
+
+
+def test_every_variable_to_fill_in_is_explained() -> None:
+    text = COMPOSE.read_text()
+    head = text.split("x-broker")[0]
+    assert {name for name in re.findall(r"\$\{(\w+)", text) if name not in head} == set()
+
+
+def test_every_path_of_ours_exists() -> None:
+    mounted = [volume.split(":")[0] for service in services().values() for volume in service.get("volumes", ())]
+    assert [path for path in mounted if path.startswith(".") and not (ROOT / path).exists()] == []
+    named = yaml.safe_load(COMPOSE.read_text())["volumes"]
+    assert {path for path in mounted if not path.startswith(".")} == set(named)
+
+
+def test_what_a_service_waits_for_is_a_service() -> None:
+    for service in services().values():
+        assert set(service.get("depends_on", ())) <= set(services())
+
+
+def test_the_front_reaches_the_web() -> None:
+    target = re.search(r"reverse_proxy (\w+):(\d+)", (ROOT / "docs" / "Caddyfile").read_text())
+    assert target is not None
+    assert target.group(1) in services()
+    assert docker_words("EXPOSE") == [target.group(2)]
+
+
+def test_the_image_takes_only_extras_that_exist_and_no_simulated_world() -> None:
+    text = (ROOT / "Dockerfile").read_text()
+    (extras,) = re.findall(r"'\.\[([\w,]+)\]'", text)
+    assert extras == "broker"
+    assert "broker = [" in (ROOT / "pyproject.toml").read_text()
