@@ -8,6 +8,8 @@ from pathlib import Path
 
 from django.core.management import execute_from_command_line
 
+import broker.celery  # noqa: F401 - what core.jobs.wake() sends goes through it
+
 HERE = Path(__file__).resolve().parent
 
 

@@ -1,5 +1,7 @@
-"""The Test of an authentication server, and its groups; what the directory said is kept in its row. Network: not inside a
-transaction."""
+"""The Test of an authentication server, and its groups; what the directory said is kept in its row.
+
+Network: not inside a transaction.
+"""
 
 from authservers.directories.base import CheckResult, DirectoryError
 from authservers.models import LOCAL, AuthenticationServer
@@ -8,7 +10,7 @@ from broker.core.clock import now
 
 
 def check(server: AuthenticationServer) -> str:
-    """Ask the directory and remember the answer. Returns why it does not work, "" where it does (at most 5 s a host)."""
+    """Ask the directory (at most 5 s a host) and remember the answer. Returns why it does not work, or ""."""
     if server.kind == LOCAL:
         return ""
     try:

@@ -48,7 +48,7 @@ class LinesField(forms.CharField):
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         """Compared as lists."""
-        return list(initial or []) != self.to_python(data)
+        return bool(list(initial or []) != self.to_python(data))
 
 
 class AuthenticationServerForm(ConfigForm):
@@ -159,7 +159,7 @@ class AuthenticationServerForm(ConfigForm):
         ids: list[str] = self.cleaned_data["directory_ids"]
         wrong = [each for each in ids if not DIRECTORY_ID.fullmatch(each)]
         if wrong:
-            raise ValidationError(f"“{wrong[0]}” is not an AWS Directory ID: it looks like d-0123456789 (digits and a to f).")
+            raise ValidationError(f"“{wrong[0]}” is not an AWS Directory ID: it looks like d-0123456789.")
         other = AuthenticationServer.objects.exclude(pk=self.instance.pk).filter(directory_ids__overlap=ids).first()
         if other:
             shared = next(each for each in ids if each in other.directory_ids)
@@ -188,7 +188,7 @@ class AuthenticationServerForm(ConfigForm):
         if "ldaps" in changed and "port" not in changed and data.get("port") == PORTS[not data["ldaps"]]:
             data["port"] = PORTS[bool(data["ldaps"])]
         if self.instance.pk and "host" in changed and not data.get("search_password"):
-            self.add_error("search_password", "The address is another one: type the password again, so that it is not sent there unasked.")
+            self.add_error("search_password", "The address is another one: type the password again.")
         return data
 
     def instance_values(self) -> None:
@@ -239,7 +239,7 @@ DIRECTORY_FIELDS: Mapping[str, forms.Field] = {
         choices=UNENCRYPTED,
         initial="starttls",
         help_text=(
-            "Not encrypting lets everybody on the way read the passwords of your users. Simple AD has no LDAPS of its own: "
+            "Not encrypting lets everybody on the way read your users' passwords. Simple AD has no LDAPS of its own: "
             f'<a href="{RECIPE}" target="_blank" rel="noopener">a load balancer in front of it gives it one</a>.'
         ),
     ),
@@ -257,7 +257,7 @@ DIRECTORY_FIELDS: Mapping[str, forms.Field] = {
         label="Starting sub-tree",
         required=False,
         max_length=1000,
-        help_text="Only people below it are known, such as OU=Staff,DC=corp,DC=example,DC=com. Empty: the whole domain.",
+        help_text="Only people below it are known, as OU=Staff,DC=corp,DC=example,DC=com. Empty: the whole domain.",
     ),
     "user_filter": forms.CharField(
         label="Filter", required=False, max_length=2000, help_text="Only people who fit it, such as (department=Sales)."

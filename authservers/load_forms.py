@@ -28,7 +28,9 @@ SCOPES = {
 class ScopeForm(PlainForm):
     """Step 1: whom to choose from."""
 
-    scope = forms.ChoiceField(label="Scope", choices=list(SCOPES.items()), widget=forms.RadioSelect, initial=scopes.USER)
+    scope = forms.ChoiceField(
+        label="Scope", choices=list(SCOPES.items()), widget=forms.RadioSelect, initial=scopes.USER
+    )
     username = forms.CharField(label="Enter the username", max_length=256)
     hours = forms.IntegerField(
         label="Created within the last hours", min_value=1, max_value=87_600, initial=24, help_text="From now back."
@@ -125,7 +127,7 @@ class PeopleForm(PlainForm):
         self.server, self.scope = server, scope
         self.trouble = ""
         self.found: list[Choice] = []
-        self.fields["users"].widget.lookup = self.lookup  # type: ignore[attr-defined]
+        self.fields["users"].widget.lookup = self.lookup
 
     def look(self) -> None:
         """Ask the directory for what the Available list shows. Network; its trouble is kept for the page."""
@@ -136,7 +138,7 @@ class PeopleForm(PlainForm):
             self.trouble = error.message
             return
         if len(people) > DUAL_LIST_LIMIT:
-            self.fields["users"].help_text = f"More than {DUAL_LIST_LIMIT} people fit. Search by name to see the others."
+            self.fields["users"].help_text = f"More than {DUAL_LIST_LIMIT} people fit. Search to see others."
         self.found = sorted(self.labelled(people), key=lambda pair: pair[1].lower())
 
     def labelled(self, people: Sequence[Person]) -> list[Choice]:

@@ -45,7 +45,8 @@ def load(server: AuthenticationServer, guids: Sequence[str]) -> Loaded:
 @transaction.atomic
 def store(server: AuthenticationServer, people: Sequence[Person], gone: int) -> Loaded:
     """Keep them, one by one: a person whose login clashes does not stop the others."""
-    before = set(User.objects.filter(server=server, guid__in=[each.guid for each in people]).values_list("guid", flat=True))
+    known = User.objects.filter(server=server, guid__in=[each.guid for each in people])
+    before = set(known.values_list("guid", flat=True))
     done = Loaded(gone=gone)
     for person in people:
         login = login_of(server, person)

@@ -45,7 +45,7 @@ class AuthenticationServerPages(Pages):
             row=True,
             applies=is_directory,
         ),
-        "test": Action("Test", test, applies=is_directory, help="Connects to the directory now and says what it found."),
+        "test": Action("Test", test, applies=is_directory, help="Asks the directory now, and says what it found."),
     }
 
     @classmethod
@@ -63,7 +63,7 @@ class AuthenticationServerPages(Pages):
     @classmethod
     def keep(cls, row: AuthenticationServer) -> str:
         """The built-in server is the way back in when a directory is down."""
-        return "" if is_directory(row) else "The built-in local server stays: it is the way in when a directory is down."
+        return "" if is_directory(row) else "The built-in server stays: it is the way in when a directory is down."
 
     @classmethod
     def in_use(cls, row: AuthenticationServer) -> list[tuple[str, str]]:

@@ -59,7 +59,7 @@ def named(person: Person, term: str) -> bool:
 
 
 def by_guid(source: Directory, guids: list[str]) -> Iterator[Person]:
-    """These people as they are now; who is gone is absent. Raises DirectoryError, and ValueError for what is no GUID."""
+    """These people as they are now; who is gone is absent. Raises DirectoryError, ValueError for no GUID."""
     for start in range(0, len(guids), AT_ONCE):
         wanted = "".join(f"(objectGUID={guid_filter(guid)})" for guid in guids[start : start + AT_ONCE])
         yield from source.matching(f"(|{wanted})")

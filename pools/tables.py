@@ -28,7 +28,7 @@ class TreeName(NameColumn):
         """The link, as deep as it lies."""
         link = super().render(value, record, table)
         depth = min(record.depth, DEEPEST)
-        return format_html('<span class="tree depth-{}">{}</span>', depth, link) if depth else link
+        return format_html('<span aria-hidden="true">{}└ </span>{}', "\u2003" * (depth - 1), link) if depth else link
 
     def value(self, value: Any) -> Any:
         """The bare name in files."""

@@ -12,8 +12,8 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
+import broker.celery  # noqa: F401 - what core.jobs.wake() sends goes through it
 from broker.core import db
-
 from tests import services
 
 services.set_environment()

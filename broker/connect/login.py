@@ -124,10 +124,11 @@ def remote(server: AuthenticationServer, typed: Typed) -> Person | None:
     try:
         return asked.authenticate(login, typed.password)
     except SignInRefused as refused:
-        if refused.refusal is Refusal.WRONG:
-            if asked.find(login) is None:
-                return None
-            raise Refused(WRONG, reason="wrong password") from refused
+        if refused.refusal is Refusal.WRONG and asked.find(login) is None:
+            return None
+        # AD says "locked" whatever the password was: told, it would betray that the account exists (CONTRACTS 3).
+        if refused.refusal in {Refusal.WRONG, Refusal.LOCKED}:
+            raise Refused(WRONG, reason=f"wrong password, or the account is locked ({refused.refusal})") from refused
         raise Refused(words(refused.refusal), reason=str(refused.refusal)) from refused
 
 

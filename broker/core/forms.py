@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.db.models import Model, QuerySet
@@ -86,8 +86,8 @@ class Group:
 class Toolkit(forms.BaseForm):
     """What every form of the product can do; PageForm and PlainForm are the two to inherit from."""
 
-    sections: Sequence[Section] = ()
-    show_when: Mapping[str, When] = {}
+    sections: ClassVar[Sequence[Section]] = ()
+    show_when: ClassVar[Mapping[str, When]] = {}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

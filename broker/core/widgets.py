@@ -156,10 +156,9 @@ class RowsInput(TemplateWidget):
 
 def speak(form: forms.BaseForm) -> None:
     """Our words in a form where Django has its own."""
-    for name, field in form.fields.items():
-        label = str(field.label or name)
+    for field in form.fields.values():
         if field.error_messages.get("required") == forms.Field.default_error_messages["required"]:
-            field.error_messages["required"] = f"{label[:1].upper()}{label[1:]} is needed."
+            field.error_messages["required"] = "This is needed."
         if isinstance(field, forms.ModelChoiceField) and field.empty_label == "---------":
             field.empty_label = "Choose…" if field.required else "None"
 

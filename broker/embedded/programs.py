@@ -131,7 +131,8 @@ def _beat(variables: Mapping[str, str]) -> Program:
 
 def _aws(instance: Instance, variables: Mapping[str, str]) -> Program:
     port, state = instance.ports["aws"], instance.data / "aws.json"
-    command = _module("broker.demo.aws", "--port", str(port), "--state", str(state))
+    network = f"127.{64 + port % 128}.0.0/16"  # loopback: its machines open real ports, two demos open different ones
+    command = _module("broker.demo.aws", "--port", str(port), "--state", str(state), "--network", network)
     return Program("aws", command, variables, ready=listens(port), orphan=signal.SIGTERM)
 
 

@@ -47,7 +47,8 @@ _AGAIN = {
 }
 _WRONG_KEY = {"UnrecognizedClientException", "InvalidClientTokenId", "AuthFailure", "InvalidAccessKeyId"}
 _WRONG_SECRET = {"InvalidSignatureException", "SignatureDoesNotMatch", "IncompleteSignature"}
-_EXPIRED = {"ExpiredTokenException", "ExpiredToken", "RequestExpired"}
+_EXPIRED = {"ExpiredTokenException", "ExpiredToken"}
+_CLOCK = {"RequestExpired", "RequestTimeTooSkewed"}
 _DENIED = {"AccessDeniedException", "AccessDenied", "UnauthorizedOperation", "UnauthorizedException"}
 _QUOTAS = {
     "GRAPHICS": "Graphics WorkSpaces",
@@ -111,8 +112,8 @@ def _retry_after(error: boto.ClientError) -> float | None:
 def _refusal(code: str, message: str, call: Call) -> str:
     if code in _WRONG_KEY:
         return "AWS does not know this access key. Check the Access Key ID; it may be deleted or inactive."
-    if code in _WRONG_SECRET:
-        return _signature(message)
+    if code in _WRONG_SECRET or code in _CLOCK:
+        return _signature(code, message)
     if code in _EXPIRED:
         return "The AWS credentials have expired."
     if code in _DENIED:
@@ -122,8 +123,8 @@ def _refusal(code: str, message: str, call: Call) -> str:
     return _WORDS.get(code) or f"AWS refused {call.operation}: {message or code or 'no reason given'}"
 
 
-def _signature(message: str) -> str:
-    if "expired" in message.lower() or "not yet current" in message.lower():
+def _signature(code: str, message: str) -> str:
+    if code in _CLOCK or "expired" in message.lower() or "not yet current" in message.lower():
         return "AWS refuses requests with this clock. Set the broker's time (NTP)."
     return "The secret access key does not fit the access key. Enter the Secret Access Key again."
 

@@ -56,9 +56,10 @@ def image(row: Answer) -> RemoteImage:
     )
 
 
-def deployable(row: Answer) -> bool:
-    """Whether a bundle is offered: stand-by bundles and those that are not AVAILABLE are hidden (RULES 27)."""
-    return (row.get("State", "AVAILABLE"), row.get("BundleType", "REGULAR")) == ("AVAILABLE", "REGULAR")
+def deployable(row: Answer) -> RemoteImage | None:
+    """The bundle, or None: stand-by bundles and those that are not AVAILABLE are hidden (RULES 27)."""
+    ready = (row.get("State", "AVAILABLE"), row.get("BundleType", "REGULAR")) == ("AVAILABLE", "REGULAR")
+    return image(row) if ready else None
 
 
 def _gigabytes(storage: Answer | None) -> int:

@@ -1,7 +1,8 @@
 """Amazon WorkSpaces as a provider of desktops."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
 
 from centers.providers import aws_shapes
 from centers.providers.aws_clients import Clients, Service
@@ -25,6 +26,7 @@ from centers.providers.states import directory_id_problem, is_bundle_id, is_work
 from centers.providers.workspaces_check import examine
 
 BATCH = 25  # items per call (AWS API)
+GONE = "ResourceNotFound.Workspace"
 Item = TypeVar("Item")
 _POWER = {
     PowerOp.START: ("start_workspaces", "StartWorkspaceRequests", BATCH),
@@ -32,6 +34,20 @@ _POWER = {
     PowerOp.REBOOT: ("reboot_workspaces", "RebootWorkspaceRequests", BATCH),
     PowerOp.REBUILD: ("rebuild_workspaces", "RebuildWorkspaceRequests", 1),
 }
+
+
+@dataclass(frozen=True)
+class Rows(Generic[Item]):
+    """A describe method, where its answer keeps the rows, and what becomes of each."""
+
+    method: str
+    key: str
+    shape: Callable[[aws_shapes.Answer], Item]
+
+
+DESKTOPS = Rows("describe_workspaces", "Workspaces", aws_shapes.desktop)
+IMAGES = Rows("describe_workspace_bundles", "Bundles", aws_shapes.deployable)
+DIRECTORIES = Rows("describe_workspace_directories", "Directories", aws_shapes.directory)
 
 
 class WorkSpaces(Provider):
@@ -64,9 +80,9 @@ class WorkSpaces(Provider):
         looked up, else a deregistered one or a wrong region would make every desktop missing.
         """
         ref, seen = self._directory_id(), False
-        for rows in self._pages("describe_workspaces", "Workspaces", {"DirectoryId": ref}):
-            seen = seen or bool(rows)
-            yield [aws_shapes.desktop(row) for row in rows]
+        for desktops in self._pages(DESKTOPS, {"DirectoryId": ref}):
+            seen = seen or bool(desktops)
+            yield desktops
         if not seen and self.directory(ref) is None:
             raise ProviderError(f"The directory {ref} is not registered with WorkSpaces in {self.config.region}.")
 
@@ -74,8 +90,7 @@ class WorkSpaces(Provider):
         """These WorkSpaces, 25 a call; unknown ids are absent. A new id may be absent for a while (RULES 25)."""
         found: list[RemoteDesktop] = []
         for batch in _batches([ref for ref in refs if is_workspace_id(ref)], BATCH):
-            rows, _ = self._read("describe_workspaces", "Workspaces", {"WorkspaceIds": batch})
-            found += [aws_shapes.desktop(row) for row in rows]
+            found += self._read(DESKTOPS, {"WorkspaceIds": batch})[0]
         return found
 
     def find(self, user_name: str = "", workspace_name: str = "") -> RemoteDesktop | None:
@@ -90,32 +105,22 @@ class WorkSpaces(Provider):
             wanted = {"WorkspaceName": workspace_name}  # no other filter may stand beside it
         else:
             wanted = {"DirectoryId": directory, "UserName": user_name}
-        rows, _ = self._read("describe_workspaces", "Workspaces", wanted)
-        found = [aws_shapes.desktop(row) for row in rows if row.get("DirectoryId") == directory]
+        found = [row for row in self._read(DESKTOPS, wanted)[0] if row.directory == directory]
         return found[0] if found else None
 
     def images(self) -> list[RemoteImage]:
         """The account's own bundles, without stand-by and unfinished ones. AWS does not tell which are Core ones."""
-        return [
-            aws_shapes.image(row)
-            for rows in self._pages("describe_workspace_bundles", "Bundles", {})
-            for row in rows
-            if aws_shapes.deployable(row)
-        ]
+        return [image for page in self._pages(IMAGES, {}) for image in page if image is not None]
 
     def directories(self) -> list[RemoteDirectory]:
         """The region's registered directories for personal WorkSpaces (RULES 27)."""
-        found = [
-            aws_shapes.directory(row)
-            for rows in self._pages("describe_workspace_directories", "Directories", {})
-            for row in rows
-        ]
+        found = [row for page in self._pages(DIRECTORIES, {}) for row in page]
         return [row for row in found if row.state == "REGISTERED" and row.personal]
 
     def directory(self, ref: str) -> RemoteDirectory | None:
         """One directory whatever its state, or None."""
-        rows, _ = self._read("describe_workspace_directories", "Directories", {"DirectoryIds": [ref]})
-        return aws_shapes.directory(rows[0]) if rows else None
+        found = self._read(DIRECTORIES, {"DirectoryIds": [ref]})[0]
+        return found[0] if found else None
 
     def deploy(self, requests: Sequence[DeployRequest]) -> list[DeployResult]:
         """Create WorkSpaces, 25 a call, without a second attempt: CreateWorkspaces knows no idempotency token.
@@ -155,7 +160,7 @@ class WorkSpaces(Provider):
     ) -> DeployResult:
         """Take this item's answer out of the two lists."""
         for row in pending:
-            if aws_shapes.same_request(item, row):
+            if aws_shapes.same_request(item, row) and row.get("WorkspaceId"):
                 pending.remove(row)
                 return DeployResult(ref=row["WorkspaceId"])
         for row in failed:
@@ -172,9 +177,12 @@ class WorkSpaces(Provider):
         return self._change(*_POWER[op], refs)
 
     def delete(self, refs: Sequence[str]) -> list[Outcome]:
-        """Terminate for ever, with the user's data. A WorkSpace that is gone already counts as deleted."""
+        """Terminate for ever, with the user's data. A WorkSpace that is gone already counts as deleted.
+
+        Such an outcome keeps its code: an id that was created seconds ago is also not found yet (RULES 25).
+        """
         outcomes = self._change("terminate_workspaces", "TerminateWorkspaceRequests", BATCH, refs)
-        return [Outcome(each.ref, True) if each.code == "ResourceNotFound.Workspace" else each for each in outcomes]
+        return [replace(each, ok=True) if each.code == GONE else each for each in outcomes]
 
     def _change(self, method: str, key: str, size: int, refs: Sequence[str]) -> list[Outcome]:
         outcomes: list[Outcome] = []
@@ -217,27 +225,28 @@ class WorkSpaces(Provider):
             raise ProviderError(problem)
         return self.config.directory_id
 
-    def _pages(self, method: str, key: str, params: dict[str, Any]) -> Iterator[list[Any]]:
+    def _pages(self, kind: Rows[Item], params: dict[str, Any]) -> Iterator[list[Item]]:
         seen: set[str] = set()
         while True:
-            rows, token = self._read(method, key, params)
+            rows, token = self._read(kind, params)
             yield rows
             if not token:
                 return
             if token in seen:  # a scan that never ends is worse than one that fails
-                raise ProviderBusy(f"AWS gives the same page of {_iam(method)} again and again.")
+                raise ProviderBusy(f"AWS gives the same page of {_iam(kind.method)} again and again.")
             seen.add(token)
             params = {**params, "NextToken": token}
 
-    def _read(self, method: str, key: str, params: dict[str, Any]) -> tuple[list[Any], str]:
+    def _read(self, kind: Rows[Item], params: dict[str, Any]) -> tuple[list[Item], str]:
         """Rows and the next page's token. An answer without the rows is not AWS's: an empty list is said, not left out.
 
         botocore takes a portal's HTML for an empty answer, and an empty inventory would make every desktop missing.
         """
-        answer = self._call(method, params)
-        if not isinstance(answer.get(key), list):
-            raise not_aws(self._named(method))
-        return answer[key], answer.get("NextToken") or ""
+        answer = self._call(kind.method, params)
+        try:
+            return [kind.shape(row) for row in answer[kind.key]], answer.get("NextToken") or ""
+        except (KeyError, TypeError, AttributeError) as error:
+            raise not_aws(self._named(kind.method)) from error
 
     def _named(self, method: str, service: Service = "workspaces", compute_type: str = "") -> Call:
         write = not method.startswith(("describe_", "get_"))

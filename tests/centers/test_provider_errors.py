@@ -30,6 +30,7 @@ def answer(code: str, message: str = "", status: int = 400, **headers: str) -> b
         ("InvalidSignatureException", "The request signature we calculated does not match", "secret access key"),
         ("SignatureDoesNotMatch", "Signature not yet current: 2026", "clock"),
         ("ExpiredTokenException", "", "expired"),
+        ("RequestExpired", "", "clock"),
         ("AccessDeniedException", "", "permission workspaces:StopWorkspaces"),
         (
             "AccessDeniedException",

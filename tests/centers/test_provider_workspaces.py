@@ -4,8 +4,10 @@ import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
+import botocore.model
 import pytest
 from botocore.retries.bucket import TokenBucket
 from botocore.retries.standard import ExponentialBackoff
@@ -240,18 +242,22 @@ def test_garbage_is_busy(aws: Simulator) -> None:
     assert write.value.maybe_done
 
 
-def test_an_empty_answer_is_not_an_empty_inventory() -> None:
+@pytest.mark.parametrize("answer", [{}, {"Workspaces": None}, {"Workspaces": [{}]}, {"Workspaces": ["x"]}])
+def test_a_strange_answer_is_not_an_empty_inventory(answer: dict[str, Any]) -> None:
     provider = impatient()
-    provider._clients.get = lambda *_, **__: Empty()  # type: ignore[method-assign]
+    odd = SimpleNamespace(describe_workspaces=lambda **_: answer)
+    provider._clients.get = lambda *_, **__: odd  # type: ignore[method-assign]
     with pytest.raises(ProviderBusy, match="was not AWS"):
         next(provider.pages())
 
 
-class Empty:
-    """A client whose endpoint answers 200 with something else."""
-
-    def describe_workspaces(self, **_: Any) -> dict[str, Any]:
-        return {"ResponseMetadata": {"HTTPStatusCode": 200}}
+def test_garbage_is_busy_in_the_other_protocol_too(aws: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(botocore.model, "PRIORITY_ORDERED_SUPPORTED_PROTOCOLS", ("smithy-rpc-v2-cbor",))
+    assert next(impatient().pages())
+    aws.desk.set(Trouble("garbage"))
+    with pytest.raises(ProviderBusy, match="was not AWS"):
+        next(impatient().pages())
+    assert {call["protocol"] for call in aws.desk.log()} == {"smithy-rpc-v2-cbor"}
 
 
 def test_an_absent_endpoint_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -280,6 +286,7 @@ def test_test_finds_nothing_wrong_with_the_demo(aws: Simulator) -> None:
         ({"secret_key": ""}, "Enter both"),
         ({"access_key": "AKIA\N{EN DASH}0"}, "only letters and digits"),
         ({"region": "nowhere at all"}, "not an AWS region"),
+        ({"region": "eu-west-1"}, "not registered with WorkSpaces in eu-west-1"),
         ({"directory_id": "d-0000000000"}, "not registered with WorkSpaces in us-east-1"),
         ({"directory_id": "corp"}, "not an AWS Directory ID"),
     ],

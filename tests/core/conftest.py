@@ -1,5 +1,7 @@
 """People for the tests of the toolkit: an editor, a reader, a visitor."""
 
+from typing import Any
+
 import pytest
 from django.test import Client
 
@@ -7,7 +9,7 @@ from broker import navigation
 
 
 @pytest.fixture
-def small_house(settings, monkeypatch, db):
+def small_house(settings: Any, monkeypatch: pytest.MonkeyPatch, db: None) -> None:
     """Only the toolkit's test pages exist; the menu is empty."""
     settings.ROOT_URLCONF = "tests.core.toolkit"
     settings.LOGIN_URL = "/sign-in/"
@@ -21,18 +23,18 @@ def small_house(settings, monkeypatch, db):
 
 
 @pytest.fixture
-def editor(small_house):
+def editor(small_house: None) -> Client:
     """May see and change."""
     return Client(headers={"X-May": "view edit"})
 
 
 @pytest.fixture
-def reader(small_house):
+def reader(small_house: None) -> Client:
     """May only see."""
     return Client(headers={"X-May": "view"})
 
 
 @pytest.fixture
-def visitor(small_house):
+def visitor(small_house: None) -> Client:
     """Did not sign in."""
     return Client()

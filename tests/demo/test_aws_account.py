@@ -1,6 +1,5 @@
 """Keys, trouble, the control page, and the life of the simulated account over restarts."""
 
-import json
 import os
 import signal
 import subprocess
@@ -15,6 +14,7 @@ import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, HTTPClientError, ParamValidationError
 
 from broker.demo.aws import checks, constants, service
+from broker.demo.aws.remote import Remote
 from broker.demo.aws.server import Simulator
 from broker.demo.aws.trouble import Trouble
 from broker.demo.aws.world import Timings
@@ -25,13 +25,6 @@ from tests.aws_simulator import client, of_user, request, simulator, stopped_clo
 def aws() -> Iterator[Simulator]:
     with simulator() as running:
         yield running
-
-
-def control(aws: Simulator, path: str, body: Any = None, method: str = "") -> Any:
-    data = None if body is None else json.dumps(body).encode()
-    asked = urllib.request.Request(f"{aws.endpoint}/_usher/{path}", data, method=method or None)
-    with urllib.request.urlopen(asked, timeout=5) as answer:
-        return json.load(answer)
 
 
 @pytest.mark.parametrize(
@@ -125,35 +118,45 @@ def simulator_client_without_parameters() -> None:
 
 
 def test_the_control_page_drives_it(aws: Simulator) -> None:
+    remote = Remote(aws.endpoint)
     ref = of_user(aws, "bob").id
-    assert control(aws, f"workspaces/{ref}", {"state": "IMPAIRED"})["state"] == "IMPAIRED"
-    assert len(control(aws, "workspaces")) == 8
-    control(aws, "switches", [{"kind": "slow", "operation": "DescribeWorkspaces", "seconds": 0.01}])
-    assert control(aws, "switches")[0]["kind"] == "slow"
+    assert remote.set_workspace(ref, state="IMPAIRED")["state"] == "IMPAIRED"
+    assert remote.set_workspace(ref, connected=True)["last_connection"] is not None
+    assert len(remote.workspaces()) == 8
+    remote.switch("slow", operation="DescribeWorkspaces", seconds=0.01)
+    assert remote.ask("GET", "switches")[0]["kind"] == "slow"
     client(aws).describe_workspaces()
-    assert control(aws, "calls")["DescribeWorkspaces"]["calls"] == 1
-    assert control(aws, "calls/log")[0]["outcome"] == "ok"
-    control(aws, "calls", method="DELETE")
-    control(aws, "switches", method="DELETE")
-    assert control(aws, "calls") == {}
-    assert control(aws, "timings", {"pending": 600})["pending"] == 600
+    assert remote.calls()["DescribeWorkspaces"]["calls"] == 1
+    assert remote.ask("GET", "calls/log")[0]["outcome"] == "ok"
+    remote.clear()
+    assert (remote.calls(), remote.ask("GET", "switches")) == ({}, [])
+    assert remote.timings(pending=600)["pending"] == remote.ask("GET", "timings")["pending"] == 600
     before = aws.account.clock.now()
-    assert control(aws, "clock", {"step": 60})["now"] == before + 60
-    assert control(aws, f"users/{constants.CORP_DIRECTORY}", {"users": ["bob"]})["users"] == ["bob"]
-    assert control(aws, "quota", {"quota": 9}) == {"quota": 9}
-    assert control(aws, "problems") == []
+    assert remote.step(60) == before + 60
+    assert remote.ask("POST", f"users/{constants.CORP_DIRECTORY}", {"users": ["bob"]})["users"] == ["bob"]
+    assert remote.ask("POST", "quota", {"quota": 9}) == {"quota": 9}
+    assert remote.ask("GET", "problems") == []
 
 
 @pytest.mark.parametrize(
-    ("path", "body"),
-    [("nothing", None), ("switches", {"kind": "explode"}), ("clock", {"step": -1}), ("workspaces/ws-x", {"id": "y"})],
+    ("path", "body", "words"),
+    [
+        ("nothing", {}, "GET /_usher/workspaces"),
+        ("switches", {"kind": "explode"}, "kind must be one of"),
+        ("clock", {"step": -1}, "backwards"),
+        ("workspaces/ws-x", {"id": "y"}, "can be set"),
+    ],
 )
-def test_the_control_page_says_what_is_wrong(aws: Simulator, path: str, body: Any) -> None:
+def test_the_control_page_says_what_is_wrong(aws: Simulator, path: str, body: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        Remote(aws.endpoint).ask("POST", path, body)
+
+
+def test_no_web_page_may_drive_the_control_api(aws: Simulator) -> None:
+    asked = urllib.request.Request(f"{aws.endpoint}/_usher/workspaces", headers={"Origin": "https://evil.example"})
     with pytest.raises(urllib.error.HTTPError) as refused:
-        control(aws, path, body)
-    with refused.value as answer:
-        assert answer.code == 400
-        assert json.load(answer)["error"]
+        urllib.request.urlopen(asked, timeout=5)
+    refused.value.close()
 
 
 def test_a_second_start_goes_on_where_the_first_stopped(tmp_path: Path) -> None:
@@ -211,7 +214,6 @@ def test_the_program_starts_answers_and_ends(tmp_path: Path) -> None:
         assert program.stdout is not None
         line = program.stdout.readline()
         endpoint = line.rsplit(" ", 1)[1].strip()
-        with urllib.request.urlopen(f"{endpoint}/_usher/workspaces", timeout=5) as answer:
-            assert len(json.load(answer)) == 8
+        assert len(Remote(endpoint).workspaces()) == 8
         program.send_signal(signal.SIGTERM)
         assert program.wait(timeout=5) == 0

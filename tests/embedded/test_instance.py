@@ -105,7 +105,7 @@ def process(data: Path, words: str) -> int:
 
 def database(data: Path) -> str:
     """The address of the instance's database, as `manage.py` learns it."""
-    return re.findall(r"USHER_DATABASE_URL='?([^'\n]*)", (data / "env").read_text())[0]
+    return str(re.findall(r"USHER_DATABASE_URL='?([^'\n]*)", (data / "env").read_text())[0])
 
 
 @pytest.fixture(scope="module")

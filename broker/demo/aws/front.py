@@ -44,7 +44,7 @@ class Front:
         service = ""
         try:
             signed = signature.parse(environ)
-            service = signed.service
+            service, environ["usher.region"] = signed.service, signed.region
             self._authenticate(signed, environ, body)
             if service == "sts":
                 self._service.trouble(_action(body), "query")

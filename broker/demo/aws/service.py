@@ -42,19 +42,24 @@ class Lost(ConnectionError):
 
 @dataclass
 class Service:
-    """`answer` is the whole of it. `changed` is called after each write (it saves the state)."""
+    """`answer` is the whole of it. `changed` is called after each write (it saves the state).
+
+    Regions other than the account's are empty, as they are in AWS for who mistakes the region.
+    """
 
     account: Account
     desk: Desk = field(default_factory=Desk)
     changed: Callable[[], None] = lambda: None
     sleep: Callable[[float], None] = time.sleep
+    elsewhere: Account = field(default_factory=Account)
 
-    def answer(self, name: str, params: dict[str, Any], protocol: str) -> dict[str, Any]:
+    def answer(self, name: str, params: dict[str, Any], protocol: str, region: str = "") -> dict[str, Any]:
         """Serve one call. Raises AwsError, or Garbage and Lost when a switch says so."""
         call = Call(self.account.clock.now(), name, protocol, _items(params))
         acting = self.desk.arrives(call)
         try:
-            answer = self._served(name, params, acting)
+            account = self.account if region in ("", self.account.region) else self.elsewhere
+            answer = self._served(account, name, params, acting)
         except (AwsError, Garbage, Lost) as error:
             self.desk.served(call, getattr(error, "code", type(error).__name__))
             raise
@@ -72,14 +77,14 @@ class Service:
             raise
         self.desk.served(call)
 
-    def _served(self, name: str, params: dict[str, Any], acting: list[Trouble]) -> dict[str, Any]:
+    def _served(self, account: Account, name: str, params: dict[str, Any], acting: list[Trouble]) -> dict[str, Any]:
         self._misbehave(acting)
         operation = READS.get(name) or WRITES.get(name)
         if operation is None:
             raise AwsError("UnknownOperationException", f"The simulated account does not know {name}.", 404)
         self._check_request(name, params)
         params, refused = _without_refused(params, [switch for switch in acting if switch.kind == "refuse"])
-        answer = operation(self.account, params) if _items(params) or not refused else {}
+        answer = operation(account, params) if _items(params) or not refused else {}
         if refused:
             answer["FailedRequests"] = answer.get("FailedRequests", []) + refused
         if name in WRITES:

@@ -59,7 +59,7 @@ def application(service: Service) -> Callable[[Environ, StartResponse], Iterable
         protocol = protocol_of(environ)
         try:
             params = _params(protocol, environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)))
-            answer = service.answer(operation_of(environ), params, protocol.name)
+            answer = service.answer(operation_of(environ), params, protocol.name, environ.get("usher.region", ""))
         except AwsError as error:
             return refuse(environ, start_response, error)
         except Garbage:

@@ -13,7 +13,7 @@ from broker.connect import plans_in_force
 from broker.connect.models import DesktopSession
 from broker.core.models import Job, LogEntry, ref
 from broker.core.templatetags.usher import status
-from broker.resources.desktops.rows import agent_axis, agent_of, holding, live
+from broker.resources.desktops.rows import agent_axis, agent_of, holding
 from broker.resources.desktops.tables import AVAILABILITY, POWER, agent_word, holder, power_note, session_word
 from broker.resources.desktops.why import sentence
 from centers.models import Desktop
@@ -35,7 +35,7 @@ def facts(request: HttpRequest, row: Desktop) -> dict[str, Any]:
         "axes": axes(row),
         "in_force": in_force,
         "steps": steps_in_words(in_force.steps),
-        "future": planned(row, request),
+        "future": planned(row),
         "sessions": DesktopSession.objects.filter(desktop=row).select_related("user").order_by("-started_at")[:HISTORY],
         "history": row.assignments.select_related("user", "pool").order_by("-pk")[:HISTORY],
         "log": LogEntry.objects.filter(desktop_ref=ref(row))[:HISTORY] if request.user.has_perm("log.view") else None,
@@ -44,7 +44,7 @@ def facts(request: HttpRequest, row: Desktop) -> dict[str, Any]:
         "agent_axis": agent_axis(row),
         "skewed": agent is not None and abs(agent.skew_seconds) > SKEW_SHOWN,
         "pools": pools_with(row),
-        "someone": live(row),
+        "may_run_jobs": request.user.has_perm("jobs.edit"),
     }
 
 
@@ -59,7 +59,7 @@ def axes(row: Desktop) -> list[tuple[str, SafeString]]:
     ]
 
 
-def planned(row: Desktop, request: HttpRequest) -> list[dict[str, Any]]:
+def planned(row: Desktop) -> list[dict[str, Any]]:
     """What will happen to it, soonest first, in words."""
     owner = holding(row)
     jobs = Job.objects.filter(subject=ref(row), state__in=[Job.State.PENDING, Job.State.RUNNING]).order_by("run_at", "pk")

@@ -1,6 +1,5 @@
 """Desktop pages that are no plain form of one row: assign, change several, delete from disk, waiting agents."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from django import forms
@@ -8,6 +7,7 @@ from django.contrib import messages
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
 
 from agents.models import Agent
 from authservers.models import User
@@ -181,7 +181,5 @@ def told(request: HttpRequest, agent: Agent, verb: str, change: dict[str, Any], 
 
 def waiting_address() -> str:
     """The approval list."""
-    return f"{DesktopPages.url('list')}waiting/"
+    return reverse("desktops:waiting")
 
-
-__all__: Sequence[str] = ["assign", "change", "decide", "delete_disk", "waiting"]

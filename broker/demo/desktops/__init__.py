@@ -1,0 +1,1 @@
+"""The demo's desktops: for every AVAILABLE simulated WorkSpace a machine whose agent speaks the real protocol."""

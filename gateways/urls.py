@@ -1,0 +1,5 @@
+"""Addresses under /setup/gateways/."""
+
+from gateways.pages import GatewayPages
+
+urlpatterns = GatewayPages.urls()

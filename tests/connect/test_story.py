@@ -1,0 +1,187 @@
+"""The main job as one test: offered, connected, used, left; the plans act and the assignment stays."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.test import Client
+
+from agents import keys
+from agents.models import Agent, EnrolmentToken
+from broker.connect import events, power
+from broker.connect.models import DesktopSession, Launch
+from broker.core import jobs
+from broker.core.clock import now
+from broker.core.models import Job
+from broker.handlers import HANDLERS
+from centers.models import Center, Desktop
+from centers.providers.base import Outcome, PowerOp
+from plans.models import PowerControlPlan, ReleasePlan
+from pools.models import Assignment
+from tests import make
+
+pytestmark = pytest.mark.django_db
+NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
+class Account:
+    """An AWS account that says yes and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
+
+    def power(self, op: PowerOp, refs: list[str]) -> list[Outcome]:
+        self.asked += [(op.value, ref) for ref in refs]
+        return [Outcome(ref, True) for ref in refs]
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Account:
+    found = Account()
+    monkeypatch.setattr(power, "provider", lambda center: found)
+    return found
+
+
+class Talker:
+    """An agent, by its own protocol."""
+
+    def __init__(self, center: Center, desktop: Desktop) -> None:
+        token = keys.new_key()
+        EnrolmentToken.objects.create(center=center, digest=keys.key_hash(token), hint=token[:4], created_at=now())
+        self.client, self.seq, self.boot = Client(), 0, "boot-1"
+        body = {"token": token, "boot_id": self.boot, "hostname": desktop.computer_name, "workspace_id": desktop.ref}
+        answer = self.post("register", body)
+        assert answer.status_code == 201, answer.content
+        self.key = answer.json()["key"]
+
+    def post(self, path: str, body: Any, **headers: str) -> Any:
+        return self.client.post(f"/agent/v1/{path}", json.dumps(body), "application/json", headers=headers)
+
+    def tell(self, kind: str, user: str = "CORP\\alice", session: str = "2", **data: Any) -> Any:
+        self.seq += 1
+        at = now().isoformat()
+        event = {"seq": self.seq, "type": kind, "user": user, "session": session, "at": at, "data": data}
+        body = {"boot_id": self.boot, "sent_at": at, "events": [event]}
+        answer = self.post("events", body, Authorization=f"Bearer {self.key}")
+        assert answer.status_code == 202, answer.content
+        events.drain()
+        return answer.json()
+
+
+@pytest.fixture
+def center() -> Center:
+    make.defaults()
+    return make.center()
+
+
+@pytest.fixture
+def desktop(center: Center) -> Desktop:
+    return make.desktop(center)
+
+
+@pytest.fixture
+def alice(center: Center) -> Any:
+    return make.user("alice", at=center.server)
+
+
+@pytest.fixture
+def portal(client: Client, center: Center, alice: Any) -> Client:
+    plans = {
+        "power_plan": PowerControlPlan.objects.create(name="Shutdown on logout", logged_out_action="shutdown"),
+        "release_plan": ReleasePlan.objects.create(name="Persistent WorkSpaces Assignment", logged_out_release=-1),
+    }
+    policy = make.policy(make.pool(center), plans=plans)
+    make.grant(alice, policy=policy)
+    return make.signed_in(client, alice, policy_row=policy)
+
+
+def pending() -> list[tuple[str, str, timedelta]]:
+    return [(job.kind, job.cause, job.run_at - now()) for job in Job.objects.filter(state="pending").exclude(kind="housekeeping").order_by("run_at")]
+
+
+def test_offered_connected_used_left_stopped_and_still_hers(
+    portal: Client, desktop: Desktop, alice: Any, account: Account
+) -> None:
+    with time_machine.travel(NOON, tick=False) as clock:
+        talker = Talker(desktop.center, desktop)
+        assert "Connect" in portal.get("/desktops/").content.decode()
+
+        answer = portal.post(f"/desktops/{desktop.pk}/connect/", {"line": alice.access.policy.lines.get().pk, "held": 0})
+        file = portal.get(answer.headers["Location"])
+        assert file.headers["Content-Type"] == "application/x-rdp"
+        assert f"full address:s:{desktop.address}:3389\r\nusername:s:CORP\\alice\r\n" in file.content.decode()
+
+        talker.tell("login")
+        session = DesktopSession.objects.get()
+        assert (session.user, session.rogue, session.state) == (alice, False, "active")
+
+        clock.shift(timedelta(hours=1))
+        talker.tell("logout")
+        assert pending() == [("power", "logged_out", timedelta())]
+
+        clock.shift(timedelta(seconds=2))
+        jobs.work(HANDLERS)
+        assert account.asked == [("stop", desktop.ref)]
+        assert Assignment.objects.get(closed_at=None).user == alice
+        assert "Reconnect" in portal.get("/desktops/").content.decode()
+
+
+def test_the_default_plans_release_at_log_out(client: Client, desktop: Desktop, alice: Any, account: Account) -> None:
+    policy = make.policy(make.pool(desktop.center))
+    make.grant(alice, policy=policy)
+    make.assignment(alice, desktop)
+    talker = Talker(desktop.center, desktop)
+    talker.tell("login")
+    talker.tell("logout")
+    jobs.work(HANDLERS)
+    assert not Assignment.objects.filter(closed_at=None).exists()
+    assert not Desktop.objects.get().lent
+    assert account.asked == []
+
+
+def test_coming_back_cancels_what_leaving_had_planned(portal: Client, desktop: Desktop, alice: Any, account: Account) -> None:
+    PowerControlPlan.objects.filter(name="Shutdown on logout").update(disconnected_action="shutdown", disconnected_wait=600)
+    with time_machine.travel(NOON, tick=False) as clock:
+        talker = Talker(desktop.center, desktop)
+        make.assignment(alice, desktop)
+        talker.tell("login")
+        talker.tell("disconnect")
+        assert pending() == [("power", "disconnected", timedelta(minutes=10))]
+        clock.shift(timedelta(minutes=5))
+        talker.tell("reconnect")
+        assert pending() == []
+        assert Job.objects.get(state="cancelled").reason == "Alice is connected"
+
+
+def test_reconnect_while_stopping_starts_after_the_stop(portal: Client, desktop: Desktop, alice: Any, account: Account) -> None:
+    make.assignment(alice, desktop)
+    Desktop.objects.update(power="stopping", raw_state="STOPPING", wish="stop", wish_at=now(), wish_until=now() + timedelta(minutes=5))
+    answer = portal.post(f"/desktops/{desktop.pk}/connect/")
+    launch = Launch.objects.get()
+    assert answer.headers["Location"] == f"/launches/{launch.pk}/"
+    assert "Starting" in portal.get(answer.headers["Location"]).content.decode()
+    assert portal.get(f"/launches/{launch.pk}/file/").status_code == 303
+    assert pending()[0][0] == "power"
+
+
+def test_a_new_boot_ends_the_sessions_of_the_old_one(desktop: Desktop, alice: Any, account: Account) -> None:
+    make.assignment(alice, desktop)
+    talker = Talker(desktop.center, desktop)
+    talker.tell("login")
+    talker.boot = "boot-2"
+    talker.tell("agent_start", user="", session="")
+    assert DesktopSession.objects.get().end_reason == "the machine was restarted"
+    talker.boot, talker.seq = "boot-1", 50
+    talker.tell("logout")
+    assert Agent.objects.get().events.order_by("-pk")[0].outcome == "ignored: it is about an older boot"
+
+
+def test_a_stranger_on_a_desktop_moves_no_plan(portal: Client, desktop: Desktop, alice: Any, account: Account) -> None:
+    make.assignment(alice, desktop)
+    talker = Talker(desktop.center, desktop)
+    talker.tell("login", user="CORP\\mallory")
+    talker.tell("logout", user="CORP\\mallory")
+    assert DesktopSession.objects.get().rogue
+    assert pending() == []

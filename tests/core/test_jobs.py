@@ -1,0 +1,191 @@
+"""The queue: leases, keys, batches, back-off, fencing."""
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.db import IntegrityError, transaction
+
+from broker.core import jobs
+from broker.core.clock import now
+from broker.core.jobs import Done, Failed, Kind, Later, Moot, Result, Wish, enqueue
+from broker.core.models import Job
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def clock() -> Any:
+    with time_machine.travel(now(), tick=False) as stopped:
+        yield stopped
+
+
+def kind(result: Result | Callable[[Job], Result], **options: object) -> dict[str, Kind]:
+    """A kind "thing" that always answers the same."""
+    run = result if callable(result) else lambda job: result
+    return {"thing": Kind(run=run, **options)}  # type: ignore[arg-type]
+
+
+def only() -> Job:
+    return Job.objects.get()
+
+
+def test_a_due_job_is_run_once(clock: Any) -> None:
+    enqueue(Wish("thing"))
+    assert jobs.work(kind(Done("well"))) == 1
+    assert jobs.work(kind(Done("again"))) == 0
+    assert (only().state, only().message, only().tries) == ("finished", "well", 1)
+
+
+def test_a_job_of_later_waits_for_its_time(clock: Any) -> None:
+    enqueue(Wish("thing", run_at=now() + timedelta(minutes=10)))
+    assert jobs.work(kind(Done())) == 0
+    clock.shift(600)
+    assert jobs.work(kind(Done())) == 1
+
+
+def test_a_kind_that_nobody_knows_is_left_alone() -> None:
+    enqueue(Wish("other"))
+    assert jobs.work(kind(Done())) == 0
+
+
+def test_one_pending_job_per_key_and_a_sooner_wish_moves_it_forward(clock: Any) -> None:
+    first = enqueue(Wish("thing", key="k", run_at=now() + timedelta(hours=1)))
+    second = enqueue(Wish("thing", key="k"))
+    assert first.pk == second.pk
+    assert only().run_at == now()
+
+
+def test_a_wish_that_comes_while_one_runs_is_not_lost_and_waits(clock: Any) -> None:
+    enqueue(Wish("thing", key="k"))
+    running = jobs.claim(kind(Done()))[0]
+    later = enqueue(Wish("thing", key="k"))
+    assert later.pk != running.pk
+    assert jobs.claim(kind(Done())) == []
+    jobs.settle(running, Kind(), Done())
+    assert jobs.claim(kind(Done()))[0].pk == later.pk
+
+
+def test_a_dead_workers_job_is_taken_over_in_place_when_its_lease_ends(clock: Any) -> None:
+    enqueue(Wish("thing", key="k"))
+    dead = jobs.claim(kind(Done()))[0]
+    assert jobs.work(kind(Done())) == 0
+    clock.shift(61)
+    assert jobs.work(kind(Done("by the second"))) == 1
+    assert (only().pk, only().tries, only().message) == (dead.pk, 2, "by the second")
+
+
+def test_a_worker_that_outlived_its_lease_writes_over_nobody(clock: Any) -> None:
+    enqueue(Wish("thing"))
+    slow = jobs.claim(kind(Done()))[0]
+    clock.shift(61)
+    jobs.claim(kind(Done()))
+    assert not jobs.settle(slow, Kind(), Done("too late"))
+    assert not jobs.beat(slow, Kind())
+    assert only().state == "running"
+
+
+def test_a_heartbeat_prolongs_the_lease(clock: Any) -> None:
+    enqueue(Wish("thing"))
+    job = jobs.claim(kind(Done()))[0]
+    clock.shift(50)
+    assert jobs.beat(job, Kind())
+    clock.shift(50)
+    assert jobs.work(kind(Done())) == 0
+
+
+@pytest.mark.parametrize(("result", "state"), [(Moot("not wanted"), "cancelled"), (Failed("impossible"), "aborted")])
+def test_a_job_that_does_not_come_to_its_effect_says_why(result: Result, state: str) -> None:
+    enqueue(Wish("thing"))
+    jobs.work(kind(result))
+    assert (only().state, bool(only().reason), bool(only().finished_at)) == (state, True, True)
+
+
+def test_the_database_refuses_a_cancelled_job_without_a_reason() -> None:
+    enqueue(Wish("thing"))
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Job.objects.update(state="cancelled")
+
+
+def test_a_held_job_stays_pending_with_its_reason_and_backs_off(clock: Any) -> None:
+    enqueue(Wish("thing"))
+    waits = []
+    for _ in range(12):
+        jobs.work(kind(Later("AWS is busy")))
+        waits.append((only().run_at - now()).total_seconds())
+        clock.shift(only().run_at - now())
+    assert only().state == "pending"
+    assert only().reason == "AWS is busy"
+    assert waits[0] < 3
+    assert all(wait <= 360 for wait in waits)
+
+
+def test_only_kinds_that_give_up_end_at_their_deadline(clock: Any) -> None:
+    enqueue(Wish("thing"))
+    jobs.work(kind(Later("no"), deadline=timedelta(minutes=5)))
+    clock.shift(600)
+    jobs.work(kind(Later("no"), deadline=timedelta(minutes=5)))
+    assert only().state == "pending"
+    clock.shift(600)
+    jobs.work(kind(Later("no"), deadline=timedelta(minutes=5), gives_up=True))
+    assert only().state == "aborted"
+
+
+def test_a_job_that_raises_is_set_aside_and_the_others_go_on() -> None:
+    def broken(job: Job) -> Result:
+        raise RuntimeError("a bug")
+
+    enqueue(Wish("thing"))
+    enqueue(Wish("fine"))
+    jobs.work({**kind(broken), "fine": Kind(run=lambda job: Done("fine"))})
+    assert set(Job.objects.values_list("state", flat=True)) == {"pending", "finished"}
+    assert "RuntimeError" in Job.objects.get(state="pending").reason
+
+
+def test_a_recurring_job_ends_and_inserts_its_successor(clock: Any) -> None:
+    enqueue(Wish("thing", subject="center:1", key="k"))
+    jobs.work(kind(lambda job: Done("scanned", now() + timedelta(minutes=2))))
+    assert list(Job.objects.order_by("pk").values_list("state", "key", "subject")) == [
+        ("finished", "k", "center:1"),
+        ("pending", "k", "center:1"),
+    ]
+
+
+def test_a_batch_collects_for_a_second_and_each_item_has_its_own_outcome(clock: Any) -> None:
+    seen: list[int] = []
+
+    def call(items: Sequence[Job]) -> list[Result]:
+        seen.append(len(items))
+        return [Done() if number else Failed("refused") for number, _ in enumerate(items)]
+
+    kinds = {"power": Kind(run_batch=call)}
+    for _ in range(30):
+        enqueue(Wish("power", batch="power:1:stop"))
+    assert jobs.work(kinds) == 0
+    clock.shift(1.1)
+    jobs.work(kinds)
+    assert seen == [25, 5]
+    assert Job.objects.filter(state="aborted").count() == 2
+
+
+def test_a_person_who_waits_skips_the_collect_window(clock: Any) -> None:
+    enqueue(Wish("power", batch="power:1:start", priority=jobs.URGENT))
+    assert jobs.work({"power": Kind(run_batch=lambda items: [Done() for _ in items])}) == 1
+
+
+def test_pending_jobs_can_be_cancelled_with_a_reason_and_running_ones_cannot() -> None:
+    enqueue(Wish("thing"))
+    enqueue(Wish("thing", run_at=now() + timedelta(hours=1)))
+    jobs.claim(kind(Done()))
+    assert jobs.cancel(Job.objects.all(), "by an administrator") == 1
+    assert sorted(Job.objects.values_list("state", flat=True)) == ["cancelled", "running"]
+
+
+def test_a_messenger_that_is_away_does_not_fail_the_request(settings: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object, **__: object) -> None:
+        raise jobs.OperationalError("Redis is away")
+
+    monkeypatch.setattr(jobs.current_app, "send_task", away)
+    jobs.wake()
