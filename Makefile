@@ -5,7 +5,7 @@ PYTHON ?= python3
 PY := .venv/bin/python
 INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup demo run test test-fast lint bench clean packages
+.PHONY: help setup demo run test test-fast lint bench clean packages lint-style lint-types lint-imports lint-django
 
 help:
 	@echo 'make demo       the whole product beside a simulated AWS account, directory and desktops'
@@ -29,12 +29,20 @@ test: setup packages
 test-fast: setup
 	$(PY) -m pytest -m 'not slow and not browser'
 
-# Nothing here needs a database or a running instance, hence the empty DATA.
-lint: setup
+lint: lint-style lint-types lint-imports lint-django
+
+lint-style: setup
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+
+lint-types: setup
 	$(PY) -m mypy .
+
+lint-imports: setup
 	.venv/bin/lint-imports
+
+# Neither needs a database nor a running instance, hence the DATA that is not there.
+lint-django: setup
 	DATA=/nonexistent $(PY) manage.py makemigrations --check --dry-run
 	DATA=/nonexistent $(PY) manage.py check
 

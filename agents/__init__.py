@@ -1,1 +1,1 @@
-"""Agents: who they are, what they told us (inbox), what we ask of them (outbox). The program itself comes to `program/`."""
+"""Agents: who they are, what they told us (inbox), what we ask of them (outbox). Their program comes to `program/`."""

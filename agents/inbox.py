@@ -1,4 +1,4 @@
-"""What an agent's call becomes: rows. The web process and the later endpoint process share agents/protocol.py, not this."""
+"""What an agent's call becomes: rows. The later endpoint process shares agents/protocol.py with this."""
 
 import uuid
 from datetime import datetime
@@ -28,7 +28,7 @@ def token_row(token: str) -> EnrolmentToken:
 
 
 def agent_by_key(key: str) -> Agent:
-    """The agent that a key belongs to; raises ProtocolError bad_key or revoked. Looked up by hash: nothing to compare."""
+    """The agent that a key belongs to; raises ProtocolError. Looked up by hash: nothing to compare."""
     agent = Agent.objects.select_related("desktop").filter(key_digest=protocol.key_hash(key)).first()
     if agent is None:
         raise ProtocolError("bad_key", "The key is unknown. Register again.")
@@ -87,7 +87,7 @@ def describe(agent: Agent, said: Registration, received: datetime) -> None:
 
 
 def settle_desktop(agent: Agent, said: Registration) -> None:
-    """Find the machine's desktop within the token's center (RULES 2), and whose agent it has from now on (CONTRACTS 3)."""
+    """Find the machine's desktop within the token's center (RULES 2), and whose agent it has now (CONTRACTS 3)."""
     desktop = desktop_of(agent.center, said)
     if desktop is None:
         if agent.desktop is None:
@@ -173,7 +173,11 @@ def filed(agent: Agent, batch: Batch, news: News) -> bool:
 def steady(sessions: list[Any]) -> list[Any]:
     """A session list without what changes with every heartbeat."""
     return sorted(
-        ({name: value for name, value in each.items() if name != "idle"} for each in sessions if isinstance(each, dict)),
+        (
+            {name: value for name, value in each.items() if name != "idle"}
+            for each in sessions
+            if isinstance(each, dict)
+        ),
         key=lambda each: str(each.get("session", "")),
     )
 

@@ -42,7 +42,9 @@ class Agent(models.Model):
     rdp_cert_sha256 = models.CharField(max_length=64, blank=True)
     boot_id = models.CharField(max_length=80, blank=True)
     booted_at = models.DateTimeField(null=True, blank=True)
-    boots = ArrayField(models.CharField(max_length=80), default=list, blank=True, help_text="Boot ids seen, newest last.")
+    boots = ArrayField(
+        models.CharField(max_length=80), default=list, blank=True, help_text="Boot ids seen, newest last."
+    )
     sessions = models.JSONField(default=list, blank=True, help_text="The session list of the last heartbeat.")
     skew_seconds = models.FloatField(default=0, help_text="How far its clock is off; over 60 s is shown.")
     registered_at = models.DateTimeField()

@@ -26,7 +26,12 @@ def command(agent: Agent, kind: str, reason: str, data: Mapping[str, Any] | None
     """Put a command into the outbox; the agent's next poll fetches it."""
     made = now()
     return AgentCommand.objects.create(
-        agent=agent, type=kind, data=dict(data or {}), created_at=made, expires_at=made + COMMAND_LASTS, reason=reason[:200]
+        agent=agent,
+        type=kind,
+        data=dict(data or {}),
+        created_at=made,
+        expires_at=made + COMMAND_LASTS,
+        reason=reason[:200],
     )
 
 

@@ -33,7 +33,9 @@ class AuthenticationServer(models.Model):
     in_domain_list = models.BooleanField("Show in the domain list of the sign-in page", default=True)
     default_domain = models.BooleanField("Default domain of the sign-in page", default=False)
     unmatched = models.CharField("People without a rule", max_length=10, choices=Unmatched, default=Unmatched.DEFAULT)
-    directory_ids = ArrayField(models.CharField(max_length=70), verbose_name="AWS Directory ID", default=list, blank=True)
+    directory_ids = ArrayField(
+        models.CharField(max_length=70), verbose_name="AWS Directory ID", default=list, blank=True
+    )
     config = models.JSONField(default=dict, blank=True, help_text="host, port, security, search and login settings")
     secrets = EncryptedJSONField()
     groups = models.JSONField(default=list, blank=True, help_text="[{sid, name, dn}] as last read from the directory")
@@ -89,6 +91,7 @@ class User(AbstractBaseUser):
     gone_at = models.DateTimeField(null=True, blank=True, help_text="When the directory no longer knew this person.")
     notes = models.TextField("Notes", max_length=4095, blank=True)
     last_login = None
+    role: Any  # the role of the sign-in, put here per request (policies.backends)
 
     objects: ClassVar[UserManager] = UserManager()
 

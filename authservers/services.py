@@ -1,7 +1,9 @@
 """What others may ask of authentication servers: a directory to talk to."""
 
+from typing import cast
+
 from authservers.directories import DIRECTORIES
-from authservers.directories.base import Directory, DirectoryConfig
+from authservers.directories.base import Directory, DirectoryConfig, Security
 from authservers.models import AuthenticationServer
 from broker.core.db import assert_outside
 from broker.core.fields import secret
@@ -18,7 +20,7 @@ def config_of(server: AuthenticationServer) -> DirectoryConfig:
     return DirectoryConfig(
         hosts=tuple(str(held.get("host", "")).replace(",", " ").split()),
         port=int(held.get("port") or 389),
-        security=str(held.get("security", "plain")),
+        security=cast(Security, held.get("security", "plain")),
         ca_pem=str(held.get("ca_pem", "")),
         domain=server.domain,
         base_dn=str(held.get("base_dn", "")),

@@ -1,4 +1,4 @@
-"""Addresses under /setup/authentication-servers/ (Load users is broker.resources.load_users: it asks centers to scan)."""
+"""Addresses under /setup/authentication-servers/ (Load users stands in broker.resources)."""
 
 from authservers.pages import AuthenticationServerPages
 

@@ -52,7 +52,8 @@ class CenterForm(ConfigForm):
         model = Center
         fields: ClassVar = [
             "kind", "name", "server", "directory_id", "region", "auth", "offer_desktops", "refresh_minutes",
-            "init_unavailable", "new_deletable", "offer_bound", "observe_only", "freeze_plans", "start_deadline_minutes", "notes",
+            "init_unavailable", "new_deletable", "offer_bound", "observe_only", "freeze_plans",
+            "start_deadline_minutes", "notes",
         ]  # fmt: skip
         widgets: ClassVar = {"notes": forms.Textarea(attrs={"rows": 3})}
         help_texts: ClassVar = {
@@ -80,7 +81,7 @@ class CenterForm(ConfigForm):
         choices = [(each, f"{each} – {server}") for server in servers for each in server.directory_ids]
         several = [server.pk for server in servers if len(server.directory_ids) > 1]
         self.fields["directory_id"].choices = [("", "Choose…"), *choices]  # type: ignore[attr-defined]
-        self.show_when = {
+        self.show_when = {  # type: ignore[misc]  # depends on the rows
             "directory_id": when("server", *several),
             "access_key": unless("auth", "default"),
             "secret_key": unless("auth", "default"),

@@ -75,7 +75,10 @@ class Image(models.Model):
     """A template that desktops are deployed from; for WorkSpaces a custom bundle (seed ch. 4)."""
 
     center = models.ForeignKey(Center, models.CASCADE, related_name="images")
-    ref = models.CharField("Bundle id", max_length=80)
+    # None is "no id yet": "" would break the unique constraint.
+    ref = models.CharField(  # noqa: DJ001
+        "Id", max_length=80, null=True, blank=True, help_text="None while a deployment has no id yet."
+    )
     name = models.CharField("Name", max_length=255)
     description = models.TextField(blank=True)
     image_ref = models.CharField("Image id", max_length=80, blank=True)
@@ -123,7 +126,9 @@ class Desktop(models.Model):
         DELETED = "deleted", "Deleted"
 
     center = models.ForeignKey(Center, models.PROTECT, related_name="desktops")
-    ref = models.CharField("Id", max_length=80, null=True, blank=True, help_text="None while a deployment has no id yet.")
+    ref = models.CharField(
+        "Id", max_length=80, null=True, blank=True, help_text="None while a deployment has no id yet."
+    )
     name = models.CharField("Name", max_length=255)
     display_name = models.CharField("Display name", max_length=255, blank=True)
     own_display_name = models.BooleanField(default=False, help_text="An administrator chose the display name.")
@@ -139,7 +144,9 @@ class Desktop(models.Model):
     error_message = models.TextField(blank=True)
     power_at = models.DateTimeField(null=True, blank=True, help_text="When the power state was last observed.")
     power_since = models.DateTimeField(null=True, blank=True, help_text="Since when it has been in this state.")
-    wish = models.CharField(max_length=12, blank=True, help_text="What we asked for: start, stop, reboot, rebuild, delete.")
+    wish = models.CharField(
+        max_length=12, blank=True, help_text="What we asked for: start, stop, reboot, rebuild, delete."
+    )
     wish_at = models.DateTimeField(null=True, blank=True)
     wish_until = models.DateTimeField(null=True, blank=True)
     # axis 3: availability
@@ -151,7 +158,9 @@ class Desktop(models.Model):
     deleted_at = models.DateTimeField(null=True, blank=True)
     # axis 4 in short: flips in the transaction that opens or closes the assignment (CONTRACTS 5.1)
     lent = models.BooleanField(default=False)
-    scan_assigned = models.BooleanField(default=False, help_text="A scan assigns once; a release is remembered (RULES 10).")
+    scan_assigned = models.BooleanField(
+        default=False, help_text="A scan assigns once; a release is remembered (RULES 10)."
+    )
     # what it is
     image = models.ForeignKey(Image, models.SET_NULL, null=True, blank=True, related_name="desktops")
     bundle_ref = models.CharField(max_length=80, blank=True)
@@ -184,7 +193,9 @@ class Desktop(models.Model):
             ),
         ]
         indexes: ClassVar = [
-            models.Index(fields=["center", "id"], condition=Q(lent=False, availability="available"), name="desktop_free"),
+            models.Index(
+                fields=["center", "id"], condition=Q(lent=False, availability="available"), name="desktop_free"
+            ),
             models.Index(fields=["center", "scan_number"], name="desktop_scan"),
             models.Index(Lower("computer_name"), name="desktop_computer"),
             GinIndex(fields=["tags"], name="desktop_tags"),

@@ -27,7 +27,7 @@ class GatewayForm(PageForm):
         help_texts: ClassVar = {
             "address": "What users' clients connect to.",
             "address_private": (
-                "Optional. Only the broker talks to the gateway here, never display traffic. Add :port where it is not 443."
+                "Optional. The broker talks to the gateway here; display traffic never does. Add :port if not 443."
             ),
         }
 

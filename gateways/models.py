@@ -27,7 +27,9 @@ class Gateway(models.Model):
     address_private = models.CharField(
         "IP address or FQDN used for Connection Broker communications to this Gateway", max_length=255, blank=True
     )
-    use_src_ip = models.PositiveSmallIntegerField("Method of source-IP filtering", choices=Filter, default=Filter.RANDOM_PORT)
+    use_src_ip = models.PositiveSmallIntegerField(
+        "Method of source-IP filtering", choices=Filter, default=Filter.RANDOM_PORT
+    )
     public_key = models.CharField(max_length=60, blank=True, help_text="Ed25519, base64; pinned on Save.")
     certificate_sha256 = models.CharField(max_length=64, blank=True)
     version = models.CharField(max_length=40, blank=True)

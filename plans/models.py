@@ -1,4 +1,4 @@
-"""Plans as rows. What they mean is in `engine.py`; how long one may wait is in `waits.py`. Waits are seconds; -1 is never."""
+"""Plans as rows. What they mean is in `engine.py`, how long one may wait in `waits.py`: in seconds, -1 is never."""
 
 from typing import ClassVar
 
@@ -20,7 +20,9 @@ class ProtocolPlan(models.Model):
     class Meta:
         ordering: ClassVar = ["name"]
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["is_default"], condition=Q(is_default=True), name="one_default_protocol_plan")
+            models.UniqueConstraint(
+                fields=["is_default"], condition=Q(is_default=True), name="one_default_protocol_plan"
+            )
         ]
 
     def __str__(self) -> str:
@@ -44,7 +46,9 @@ class ProtocolChoice(models.Model):
     priority = models.PositiveSmallIntegerField("Priority", null=True, blank=True, help_text="None: do not use.")
     template = models.TextField("Configuration file", blank=True)
     command_line = models.TextField("Command line parameters", blank=True)
-    gateway = models.ForeignKey(Gateway, models.PROTECT, verbose_name="Gateway", null=True, blank=True, related_name="choices")
+    gateway = models.ForeignKey(
+        Gateway, models.PROTECT, verbose_name="Gateway", null=True, blank=True, related_name="choices"
+    )
 
     class Meta:
         ordering: ClassVar = ["plan", "client", "priority"]
@@ -128,7 +132,9 @@ class ReleasePlan(models.Model):
     class Meta:
         ordering: ClassVar = ["name"]
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["is_default"], condition=Q(is_default=True), name="one_default_release_plan")
+            models.UniqueConstraint(
+                fields=["is_default"], condition=Q(is_default=True), name="one_default_release_plan"
+            )
         ]
 
     def __str__(self) -> str:

@@ -7,10 +7,29 @@ from django.contrib.auth.backends import BaseBackend
 from authservers.models import User
 from policies.models import Role
 
-AREAS = (
-    "dashboard centers authentication_servers gateways pools protocol_plans power_control_plans release_plans policies "
-    "assignments roles locations desktops images users clients sessions jobs log settings maintenance"
-).split()
+AREAS = [
+    "dashboard",
+    "centers",
+    "authentication_servers",
+    "gateways",
+    "pools",
+    "protocol_plans",
+    "power_control_plans",
+    "release_plans",
+    "policies",
+    "assignments",
+    "roles",
+    "locations",
+    "desktops",
+    "images",
+    "users",
+    "clients",
+    "sessions",
+    "jobs",
+    "log",
+    "settings",
+    "maintenance",
+]
 
 
 class RoleBackend(BaseBackend):

@@ -103,7 +103,9 @@ class PoolAssignment(models.Model):
     )
     offer_pending_reboot = models.BooleanField("Offer desktops with a pending reboot", default=True)
     kiosk = models.BooleanField("Offer a different desktop at each login", default=False)
-    offer_filter = models.JSONField(default=dict, blank=True, help_text="directory rules or time ranges; empty: everybody")
+    offer_filter = models.JSONField(
+        default=dict, blank=True, help_text="directory rules or time ranges; empty: everybody"
+    )
     desktop_filter = models.JSONField(default=dict, blank=True, help_text="attribute rows on the desktop")
     allow_stop = models.PositiveSmallIntegerField("Allow user to stop", choices=Stop, default=Stop.NO)
     allow_restart = models.PositiveSmallIntegerField("Allow user to restart", choices=Restart, default=Restart.NO)

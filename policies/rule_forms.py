@@ -66,9 +66,9 @@ def group_choices(server: AuthenticationServer, rules: list[AssignmentRule]) -> 
     """[any group], the groups last read, and those that a rule names though the directory no longer does."""
     known: Choices = [(str(g["sid"]), str(g["name"])) for g in server.groups] if asks_groups(server) else []
     sids = {sid for sid, _ in known}
-    gone = {rule.group_sid: rule.group_name or rule.group_sid for rule in rules if rule.group_sid and rule.group_sid not in sids}
+    gone = {rule.group_sid: rule.group_name for rule in rules if rule.group_sid and rule.group_sid not in sids}
     word = "not in the directory" if asks_groups(server) else "groups are not asked for"
-    lost: Choices = [(sid, f"{name} ({word})") for sid, name in gone.items()]
+    lost: Choices = [(sid, f"{name or sid} ({word})") for sid, name in gone.items()]
     return [("", ANY_GROUP), *sorted(known, key=lambda entry: entry[1].casefold()), *lost]
 
 
@@ -116,6 +116,12 @@ class RulesForm(PageForm):
             {"enabled": rule.enabled, "group": rule.group_sid, "location": str(rule.location_id or ""),
              "role": str(rule.role_id), "policy": str(rule.policy_id)} for rule in self.rules
         ]  # fmt: skip
+
+    def read_only(self) -> None:
+        """The drop-downs in the rows, too."""
+        super().read_only()
+        for field in self.fields["rules"].widget.row_form.base_fields.values():
+            field.disabled = True
 
     def typed(self) -> list[AssignmentRule]:
         """The valid rows as rules, numbered from 1."""

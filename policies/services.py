@@ -27,7 +27,9 @@ class Standing:
     rules: list[RuleSeen] = field(default_factory=list)
 
 
-def standing(user: User | None, server: AuthenticationServer, groups: Collection[str], location: Location | None) -> Standing:
+def standing(
+    user: User | None, server: AuthenticationServer, groups: Collection[str], location: Location | None
+) -> Standing:
     """The role and policy of somebody of this server, with these groups, at this location.
 
     What was given to the person directly goes first, then the first enabled rule whose group and location both match,
@@ -63,7 +65,11 @@ def judged(server: AuthenticationServer, groups: set[str], location: Location | 
     for rule in rules.order_by("order", "id"):
         why = against(rule, groups, location)
         decided = any(row.chosen for row in found)
-        found.append(RuleSeen(rule, not why, not why and not decided, why or ("an earlier rule decides" if decided else "matches")))
+        found.append(
+            RuleSeen(
+                rule, not why, not why and not decided, why or ("an earlier rule decides" if decided else "matches")
+            )
+        )
     return found
 
 

@@ -85,7 +85,9 @@ class PoolForm(PageForm):
 
     class Meta:
         model = Pool
-        fields: ClassVar = ["name", "display_name", "parent", "defined_by", "centers", "rules", "tags", "desktops", "notes"]
+        fields: ClassVar = [
+            "name", "display_name", "parent", "defined_by", "centers", "rules", "tags", "desktops", "notes",
+        ]  # fmt: skip
         help_texts: ClassVar = {
             "display_name": "What users see where a policy shows pool names. Leave it empty if none does.",
         }

@@ -58,7 +58,7 @@ class Within(Func):
 
 
 def check(rule: Mapping[str, Any]) -> None:
-    """Refuse a rule with an unknown attribute or condition, or a value that its condition cannot use; raises BadRule."""
+    """Refuse an unknown attribute or condition, or a value that the condition cannot use; raises BadRule."""
     attribute, condition, value = rule.get("attribute"), rule.get("condition"), str(rule.get("value", ""))
     if attribute not in ATTRIBUTES:
         raise BadRule("Choose an attribute.")

@@ -39,7 +39,8 @@ class Counted(NumberColumn):
     """One of the pool's numbers."""
 
     def __init__(self, name: str, **kwargs: Any) -> None:
-        super().__init__(**{"empty_values": (), "orderable": False, "accessor": "pk", "verbose_name": name.capitalize(), **kwargs})
+        label = name.capitalize()
+        super().__init__(empty_values=(), orderable=False, accessor="pk", verbose_name=label, **kwargs)
         self.name_of_count = name
 
     def number(self, record: Any, table: "PoolTable") -> int:

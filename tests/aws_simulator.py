@@ -32,7 +32,7 @@ def _session(key: str, secret: str) -> boto3.Session:
 
 @cache
 def _client(endpoint: str, service: str, key: str, secret: str) -> Any:
-    once = Config(retries={"mode": "standard", "total_max_attempts": 1})
+    once = Config(retries={"mode": "standard", "total_max_attempts": 1}, proxies={})
     session: Any = _session(key, secret)
     return session.client(service, endpoint_url=endpoint, config=once)
 

@@ -104,7 +104,9 @@ def root_pool() -> Pool:
 
 def pool(*centers: Center, **fields: Any) -> Pool:
     """A pool of centers."""
-    row = Pool.objects.create(**{"name": f"Pool {next(numbers)}", "parent": root_pool(), "defined_by": Pool.By.CENTERS, **fields})
+    row = Pool.objects.create(
+        **{"name": f"Pool {next(numbers)}", "parent": root_pool(), "defined_by": Pool.By.CENTERS, **fields}
+    )
     row.centers.set(centers)
     return row
 
@@ -133,7 +135,9 @@ def role(admin: bool = False, **fields: Any) -> Role:
     """A role: User, or Administrator with every page."""
     kind = "administrator" if admin else "user"
     pages = dict.fromkeys(AREAS, "edit") if admin else {}
-    return Role.objects.get_or_create(builtin=kind, defaults={"name": kind.capitalize(), "admin_ui": admin, "pages": pages, **fields})[0]
+    return Role.objects.get_or_create(
+        builtin=kind, defaults={"name": kind.capitalize(), "admin_ui": admin, "pages": pages, **fields}
+    )[0]
 
 
 def grant(person: User, *, role: Role | None = None, policy: Policy | None = None) -> User:
@@ -165,7 +169,7 @@ def admin_client(client: Client) -> Client:
 
 
 def client_with(client: Client, **pages: str) -> Client:
-    """The client, signed in as somebody whose role has these page permissions only: client_with(client, pools="view")."""
+    """The client, signed in with these page permissions only: client_with(client, pools="view")."""
     name = f"Role {next(numbers)}"
     return signed_in(client, user(), Role.objects.create(name=name, admin_ui=True, pages=pages))
 

@@ -1,1 +1,1 @@
-"""The runtime, one file per step: login, offers, connect, events, actions. The only place that knows the whole story."""
+"""The runtime, one file per step: login, offers, connect, events, actions. Only here the whole story is known."""

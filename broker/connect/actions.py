@@ -2,20 +2,21 @@
 
 from datetime import timedelta
 
+from django.db import transaction
+
 from agents.models import Agent
 from agents.services import command
 from broker.connect import facts
 from broker.connect.happenings import Happening, call_off, happened, planned
 from broker.connect.models import DesktopSession, Launch
+from broker.connect.power import number
 from broker.core import audit
 from broker.core.clock import now
 from broker.core.jobs import Done, Failed, Later, Moot, Result
 from broker.core.models import Job
-from broker.connect.power import number
 from centers.models import Desktop
 from centers.providers.base import ProviderBusy, ProviderError
 from centers.services import provider, wish_for
-from django.db import transaction
 from plans.engine import Event
 from plans.premise import Outcome
 from pools import services as pools

@@ -4,13 +4,13 @@ import urllib.error
 import urllib.request
 from datetime import timedelta
 
+from authservers.models import User
 from broker.connect import tags
 from broker.connect.actions import standing
 from broker.core import audit
 from broker.core.db import assert_outside
 from broker.core.jobs import Done, Failed, Kind, Later, Moot, Result
 from broker.core.models import Job
-from authservers.models import User
 from plans.engine import Due
 from plans.tags import render_url
 

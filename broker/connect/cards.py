@@ -70,9 +70,14 @@ def build(found: Offers, role: Role, user_id: int) -> list[Card]:
     sessions = {each.desktop_id: each for each in own.order_by("changed_at")}
     assigned = [ref(offer.desktop) for offer in found.offers if offer.assigned]
     waiting: dict[str, list[Job]] = {}
-    for job in Job.objects.filter(subject__in=assigned, state=Job.State.PENDING, payload__has_key="due").order_by("run_at"):
+    for job in Job.objects.filter(subject__in=assigned, state=Job.State.PENDING, payload__has_key="due").order_by(
+        "run_at"
+    ):
         waiting.setdefault(job.subject, []).append(job)
-    return [card(offer, found, role, sessions.get(offer.desktop.pk), waiting.get(ref(offer.desktop), [])) for offer in found.offers]
+    return [
+        card(offer, found, role, sessions.get(offer.desktop.pk), waiting.get(ref(offer.desktop), []))
+        for offer in found.offers
+    ]
 
 
 def card(offer: Offer, found: Offers, role: Role, session: DesktopSession | None, jobs: Sequence[Job]) -> Card:

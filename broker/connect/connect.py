@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from agents.services import agent_of, is_silent
 from authservers.models import User
@@ -103,9 +103,7 @@ def candidates(
     return found
 
 
-def standing(
-    who: Who, line: PoolAssignment, pools: dict[int, Pool], click: Click
-) -> Callable[[], Assignment | None]:
+def standing(who: Who, line: PoolAssignment, pools: dict[int, Pool], click: Click) -> Callable[[], Assignment | None]:
     """Asked under the user's lock: the assignment that answers this click already, or None."""
 
     def found() -> Assignment | None:
@@ -204,4 +202,6 @@ def finish(launch: Launch, step: Launch.Step, message: str = "") -> None:
         Desktop.objects.filter(pk=launch.desktop_id).update(last_used_at=moment)
     event = {Launch.Step.DONE: "conn.started", Launch.Step.FAILED: "conn.failed"}.get(step, "conn.cancelled")
     level = "warning" if step == Launch.Step.FAILED else "information"
-    audit.record(event, message or f"The way to {launch.desktop} is open.", user=launch.user, desktop=launch.desktop, level=level)
+    audit.record(
+        event, message or f"The way to {launch.desktop} is open.", user=launch.user, desktop=launch.desktop, level=level
+    )

@@ -130,7 +130,9 @@ def waiting(job: Job, desktop: Desktop, why: str) -> Result:
 def available(desktop: Desktop) -> None:
     """The desktop is there: log it, and start the clocks of its plans."""
     assignment = Assignment.objects.select_related("user__server").filter(desktop=desktop, closed_at=None).first()
-    audit.record("deploy.ready", f"{desktop} is available.", desktop=desktop, user=assignment.user if assignment else None)
+    audit.record(
+        "deploy.ready", f"{desktop} is available.", desktop=desktop, user=assignment.user if assignment else None
+    )
     happened(Happening(desktop, Event.STARTED, now(), assignment))
 
 

@@ -163,7 +163,9 @@ def heard(agent: Agent, desktop: Desktop, news: Told, told: AgentEvent) -> str:
     return outcome
 
 
-def store(desktop: Desktop, row: DesktopSession | None, change: Change, told: AgentEvent, why: str = "") -> DesktopSession:
+def store(
+    desktop: Desktop, row: DesktopSession | None, change: Change, told: AgentEvent, why: str = ""
+) -> DesktopSession:
     """Write a session's change, then let the plans react."""
     session = change.session
     at = change.at or told.at
@@ -190,7 +192,10 @@ def identify(row: DesktopSession, desktop: Desktop, told: AgentEvent) -> None:
     row.rogue = row.assignment is None
     if row.rogue:
         audit.record(
-            "rogue.detected", f"{row.user_name} logged in to {desktop} without an assignment.", desktop=desktop, level="warning"
+            "rogue.detected",
+            f"{row.user_name} logged in to {desktop} without an assignment.",
+            desktop=desktop,
+            level="warning",
         )
 
 
@@ -207,7 +212,9 @@ def identities(desktop: Desktop, said: Said) -> list[Identity]:
 def react_to(desktop: Desktop, row: DesktopSession, event: Event) -> None:
     """Log it, note the first use, and let the plans in force react; a rogue's comings and goings move no plan."""
     moment = row.changed_at
-    audit.record(SAID[event], f"{row.user_name}: {SAID[event].partition('.')[2]} on {desktop}.", user=row.user, desktop=desktop)
+    audit.record(
+        SAID[event], f"{row.user_name}: {SAID[event].partition('.')[2]} on {desktop}.", user=row.user, desktop=desktop
+    )
     if row.assignment is None:
         return
     if event is Event.CONNECTED:

@@ -14,7 +14,9 @@ class SignInForm(forms.Form):
     login = forms.CharField(
         label="User name",
         max_length=255,
-        widget=forms.TextInput({"autocomplete": "username", "autofocus": True, "autocapitalize": "none", "spellcheck": "false"}),
+        widget=forms.TextInput(
+            {"autocomplete": "username", "autofocus": True, "autocapitalize": "none", "spellcheck": "false"}
+        ),
     )
     password = forms.CharField(
         label="Password",

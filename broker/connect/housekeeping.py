@@ -13,7 +13,11 @@ from gateways.models import Tunnel
 
 EVERY = timedelta(minutes=1)
 KEEP_EVENTS = timedelta(days=7)
-KEEP_JOBS = {Job.State.FINISHED: timedelta(days=7), Job.State.CANCELLED: timedelta(days=7), Job.State.ABORTED: timedelta(days=30)}
+KEEP_JOBS = {
+    Job.State.FINISHED: timedelta(days=7),
+    Job.State.CANCELLED: timedelta(days=7),
+    Job.State.ABORTED: timedelta(days=30),
+}
 KEEP_LOG = {"information": timedelta(days=90), "warning": timedelta(days=180), "error": timedelta(days=365)}
 KEEP_CLIENTS = timedelta(days=180)
 AT_ONCE = 5_000

@@ -1,4 +1,4 @@
-"""What a center reports becomes rows: scans, missing desktops, the once-only assignment (DESIGN 4, 6; RULES 10, 24, 25)."""
+"""What a center reports becomes rows: scans, missing desktops, one assignment (DESIGN 4, 6; RULES 10, 24, 25)."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -16,7 +16,6 @@ from broker.core.models import Job
 from centers.models import Center, Desktop, Image
 from centers.providers.base import Power, ProviderError, RemoteDesktop, RemoteImage
 from centers.services import provider
-from pools.models import Assignment
 from pools.services import Terms, lend_this
 
 BELIEVE_AFTER = timedelta(seconds=60)  # an observation that contradicts an open wish counts from then on (RULES 24)
@@ -30,10 +29,34 @@ EXPECTED: dict[str, frozenset[str]] = {
 }
 ARRIVED: dict[str, str] = {"start": Power.RUNNING, "stop": Power.STOPPED}
 OBSERVED = [
-    "name", "display_name", "computer_name", "workspace_name", "bound_user", "address", "power", "raw_state", "error_code",
-    "error_message", "power_at", "power_since", "wish", "wish_at", "wish_until", "availability", "scan_number", "sighted_at",
-    "image", "bundle_ref", "running_mode", "compute_type", "root_gb", "user_gb", "subnet", "protocols", "rdp_cert_sha256",
-]  # fmt: skip
+    "name",
+    "display_name",
+    "computer_name",
+    "workspace_name",
+    "bound_user",
+    "address",
+    "power",
+    "raw_state",
+    "error_code",
+    "error_message",
+    "power_at",
+    "power_since",
+    "wish",
+    "wish_at",
+    "wish_until",
+    "availability",
+    "scan_number",
+    "sighted_at",
+    "image",
+    "bundle_ref",
+    "running_mode",
+    "compute_type",
+    "root_gb",
+    "user_gb",
+    "subnet",
+    "protocols",
+    "rdp_cert_sha256",
+]
 ADDRESS_CHANGES = frozenset({"REBUILDING", "RESTORING"})
 
 
@@ -84,12 +107,22 @@ def keep_images(center: Center, found: Sequence[RemoteImage]) -> dict[str, Image
     moment = now()
     rows = [
         Image(
-            center=center, ref=each.ref, name=each.name, description=each.description, image_ref=each.image_ref,
-            compute_type=each.compute_type, root_gb=each.root_gb or None, user_gb=each.user_gb or None, state=each.state,
-            owner=each.owner, updated_at=each.updated_at, seen_at=moment, is_core=looks_core(each.name),
+            center=center,
+            ref=each.ref,
+            name=each.name,
+            description=each.description,
+            image_ref=each.image_ref,
+            compute_type=each.compute_type,
+            root_gb=each.root_gb or None,
+            user_gb=each.user_gb or None,
+            state=each.state,
+            owner=each.owner,
+            updated_at=each.updated_at,
+            seen_at=moment,
+            is_core=looks_core(each.name),
         )
         for each in found
-    ]  # fmt: skip
+    ]
     Image.objects.bulk_create(
         rows,
         update_conflicts=True,
@@ -126,15 +159,21 @@ def keep_page(center: Center, page: Sequence[RemoteDesktop], images: dict[str, I
             rows.append(row)
         if rows:
             Desktop.objects.bulk_create(
-                [copy(row) for row in rows], update_conflicts=True, unique_fields=["center", "ref"], update_fields=OBSERVED
+                [copy(row) for row in rows],
+                update_conflicts=True,
+                unique_fields=["center", "ref"],
+                update_fields=OBSERVED,
             )
 
 
 def of_page(center: Center, page: Sequence[RemoteDesktop]) -> Iterable[Desktop]:
     """The rows that a page is about, and the deployments under way whose id is not known yet."""
     refs = [each.ref for each in page]
-    return Desktop.objects.select_for_update().filter(center=center).filter(Q(ref__in=refs) | Q(ref=None)).exclude(
-        ref=None, availability=Desktop.Availability.DELETED
+    return (
+        Desktop.objects.select_for_update()
+        .filter(center=center)
+        .filter(Q(ref__in=refs) | Q(ref=None))
+        .exclude(ref=None, availability=Desktop.Availability.DELETED)
     )
 
 
@@ -230,8 +269,10 @@ def missing(center: Center, number: int) -> int:
 
 def assign_bound(center: Center) -> int:
     """Assign bound WorkSpaces to their AWS user: once, when WorkSpace and user are both known (RULES 10)."""
-    new = Desktop.objects.filter(center=center, scan_assigned=False, lent=False).exclude(bound_user="").exclude(
-        availability=Desktop.Availability.DELETED
+    new = (
+        Desktop.objects.filter(center=center, scan_assigned=False, lent=False)
+        .exclude(bound_user="")
+        .exclude(availability=Desktop.Availability.DELETED)
     )
     waiting = {desktop.bound_user.lower(): desktop for desktop in new}
     users = User.objects.filter(server=center.server_id, is_active=True).annotate(name=Lower("sam"))

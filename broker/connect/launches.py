@@ -1,4 +1,4 @@
-"""The walk of a launch: start, wait for the agent, prove that the port is open (SPEC A.8). Also the wait after power calls."""
+"""The walk of a launch: start, wait for the agent, prove that the port is open (SPEC A.8)."""
 
 import socket
 from datetime import timedelta
@@ -31,7 +31,9 @@ def run(job: Job) -> Result:
         return Moot("The desktop is gone.")
     launch = None
     if "launch" in job.payload:
-        launch = Launch.objects.select_related("user", "desktop").filter(pk=job.payload["launch"], ended_at=None).first()
+        launch = (
+            Launch.objects.select_related("user", "desktop").filter(pk=job.payload["launch"], ended_at=None).first()
+        )
         if launch is None:
             return Moot("The launch has ended.")
         if now() > launch.deadline:
@@ -60,7 +62,11 @@ def walk(launch: Launch, desktop: Desktop) -> Result:
         return Done("The desktop is in error.")
     if desktop.power == Power.STOPPED and not desktop.wish:
         power.ask(desktop, PowerOp.START, f"{launch.user} connects", urgent=True)
-    if desktop.power not in {Power.RUNNING, Power.UNHEALTHY} or desktop.wish in {"stop", "start"} or not desktop.destination:
+    if (
+        desktop.power not in {Power.RUNNING, Power.UNHEALTHY}
+        or desktop.wish in {"stop", "start"}
+        or not desktop.destination
+    ):
         return Later(f"AWS says {desktop.raw_state or 'nothing yet'}.", now() + LOOK_AGAIN)
     if not agent_is_back(launch, desktop):
         if launch.step != Step.WAITING:
@@ -96,7 +102,11 @@ def probe(address: str, port: int) -> str:
 
 def given_up(launch: Launch, desktop: Desktop) -> Result:
     """The deadline has come: an end with a reason instead of a wait without one."""
-    finish(launch, Step.FAILED, f"The desktop did not become ready in time; AWS says {desktop.raw_state or 'nothing'}. Try again.")
+    finish(
+        launch,
+        Step.FAILED,
+        f"The desktop did not become ready in time; AWS says {desktop.raw_state or 'nothing'}. Try again.",
+    )
     return Done("The launch's deadline has passed.")
 
 

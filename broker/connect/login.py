@@ -10,10 +10,10 @@ from django.contrib.auth import login as open_django_session
 from django.db import transaction
 from django.http import HttpRequest
 
+from authservers import people
 from authservers.directories.base import DirectoryError, Person, Refusal, SignInRefused, words
 from authservers.models import LOCAL, AuthenticationServer, User, key_of
 from authservers.services import directory
-from authservers import people
 from broker.connect import throttle
 from broker.connect.models import Client, PortalSession
 from broker.core import audit
@@ -160,9 +160,7 @@ def place_and_standing(
     return location, standing(user, server, user.group_sids, location)
 
 
-def opened(
-    request: HttpRequest, user: User, location: Location | None, given: Standing, cookie: str
-) -> PortalSession:
+def opened(request: HttpRequest, user: User, location: Location | None, given: Standing, cookie: str) -> PortalSession:
     """Insert the portal session, and the client's row beside it."""
     moment = now()
     return PortalSession.objects.create(
@@ -194,5 +192,3 @@ def client_row(request: HttpRequest, user: User, location: Location | None, cook
     if cookie and known.update(**about):
         return known.get()
     return Client.objects.create(first_seen_at=moment, **about)
-
-

@@ -36,7 +36,7 @@ class Portal:
             logout(request)
             return self.signed_out(request)
         request.portal = portal  # type: ignore[attr-defined]
-        request.user.role = portal.role  # type: ignore[union-attr]
+        request.user.role = portal.role
         if not request.headers.get("X-Usher-Poll"):
             self.active(portal)
         if demanded(request) and request.path not in open_addresses():

@@ -56,7 +56,9 @@ class DesktopSession(models.Model):
     desktop = models.ForeignKey(Desktop, models.CASCADE, related_name="sessions")
     boot_id = models.CharField(max_length=80)
     os_session = models.CharField(max_length=80)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="desktop_sessions")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="desktop_sessions"
+    )
     user_name = models.CharField(max_length=255, help_text="As the agent wrote it.")
     assignment = models.ForeignKey(Assignment, models.SET_NULL, null=True, blank=True, related_name="sessions")
     rogue = models.BooleanField(default=False)

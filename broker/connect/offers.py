@@ -119,9 +119,7 @@ def wanted(line: PoolAssignment) -> int:
     return line.quantity or ALL_OF_THEM
 
 
-def union(
-    lines: Sequence[PoolAssignment], asker: Asker, pools: Mapping[int, Pool], mine: Sequence[int]
-) -> list[Row]:
+def union(lines: Sequence[PoolAssignment], asker: Asker, pools: Mapping[int, Pool], mine: Sequence[int]) -> list[Row]:
     """The best desktops of every line, and which of the user's own lie in its pool: one statement."""
     parts: list[QuerySet[Any]] = []
     before = 0
@@ -218,7 +216,11 @@ def shown(desktop: Desktop, display: int, pool: Pool | None) -> str:
     }
     if display in own or pool is None:
         return own.get(mode(display), desktop.display_name or desktop.name)
-    group = pool.name if display in {mode.POOL, mode.POOL_NAME, mode.POOL_DISPLAY_NAME, mode.POOL_MACHINE} else pool.display_name
+    group = (
+        pool.name
+        if display in {mode.POOL, mode.POOL_NAME, mode.POOL_DISPLAY_NAME, mode.POOL_MACHINE}
+        else pool.display_name
+    )
     group = group or pool.name
     part = {
         mode.POOL_NAME: own[mode.NAME],

@@ -2,10 +2,10 @@
 
 from typing import Any
 
+from django.contrib import messages
 from django.core import signing
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import redirect, render
-from django.contrib import messages
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils.timezone import localtime
 from django.views.decorators.cache import never_cache
@@ -14,12 +14,12 @@ from django.views.decorators.http import require_GET, require_POST
 from broker.connect import actions, cards, connect, offers, power, steps, tags
 from broker.connect.connect import Click, NotOffered, Who
 from broker.connect.models import Launch, PortalSession
+from broker.connect.plans_in_force import for_assignment
 from broker.core.clock import now
 from centers.models import Desktop
 from centers.providers.base import PowerOp
 from plans.models import ProtocolChoice
 from plans.rdp import DEFAULT_RDP_TEMPLATE, MEDIA_TYPE, file_name, rdp_file
-from broker.connect.plans_in_force import for_assignment
 
 FILE_LASTS = 600  # seconds after the launch in which its file is handed out
 SALT = "usher.cards"
@@ -99,7 +99,7 @@ def number(request: HttpRequest, name: str) -> int | None:
 def launch_of(request: HttpRequest, launch_id: int) -> Launch:
     """One of this person's launches; raises Http404."""
     wanted = Launch.objects.select_related("desktop__center", "assignment__pool", "portal_session__policy")
-    launch = wanted.filter(pk=launch_id, user_id=request.user.pk).first()
+    launch = wanted.filter(pk=launch_id, user_id=request.user.pk or 0).first()
     if launch is None:
         raise Http404
     return launch
@@ -111,7 +111,11 @@ def progress(request: HttpRequest, launch_id: int) -> HttpResponse:
     """The progress page; htmx asks for its middle every second."""
     portal_of(request)
     launch = launch_of(request, launch_id)
-    reached = steps.Step(list(launch.times)[-1]) if launch.times and list(launch.times)[-1] in set(steps.Step) else steps.Step.STARTING
+    reached = (
+        steps.Step(list(launch.times)[-1])
+        if launch.times and list(launch.times)[-1] in set(steps.Step)
+        else steps.Step.STARTING
+    )
     page = {
         "launch": launch,
         "lines": steps.progress(steps.Step(launch.step), gateway=False, reached=reached),
@@ -154,7 +158,11 @@ def template_of(launch: Launch) -> str:
 
 
 OPS = {"start": PowerOp.START, "stop": PowerOp.STOP, "restart": PowerOp.REBOOT}
-DOING = {"start": "The desktop is being started.", "stop": "The desktop is being shut down.", "restart": "The desktop is being restarted."}
+DOING = {
+    "start": "The desktop is being started.",
+    "stop": "The desktop is being shut down.",
+    "restart": "The desktop is being restarted.",
+}
 
 
 @require_POST

@@ -18,7 +18,11 @@ from plans.premise import Outcome
 
 GRACE = timedelta(seconds=60)  # how long a shutdown waits for the agent to log the user out (RULES 23)
 ASK_AGAIN = timedelta(seconds=5)
-MOVING = {PowerOp.START: Desktop.Power.STARTING, PowerOp.STOP: Desktop.Power.STOPPING, PowerOp.REBOOT: Desktop.Power.STARTING}
+MOVING = {
+    PowerOp.START: Desktop.Power.STARTING,
+    PowerOp.STOP: Desktop.Power.STOPPING,
+    PowerOp.REBOOT: Desktop.Power.STARTING,
+}
 
 
 def ask(desktop: Desktop, op: PowerOp, reason: str, *, urgent: bool = False, hard: bool = False) -> Job:
@@ -39,7 +43,10 @@ def ask(desktop: Desktop, op: PowerOp, reason: str, *, urgent: bool = False, har
 
 def run(jobs: Sequence[Job]) -> list[Result]:
     """Judge each job, ask the provider once for those that stand, and tell each its own outcome."""
-    desktops = {ref(each): each for each in Desktop.objects.filter(pk__in=[number(job) for job in jobs]).select_related("center")}
+    desktops = {
+        ref(each): each
+        for each in Desktop.objects.filter(pk__in=[number(job) for job in jobs]).select_related("center")
+    }
     op = PowerOp(jobs[0].payload["op"])
     results: dict[int, Result] = {}
     asked: list[tuple[Job, Desktop]] = []
@@ -92,7 +99,9 @@ def logged_out_first(job: Job, desktop: Desktop) -> Result | None:
     if now() - asked_at > GRACE:
         return None
     for session in live:
-        if not agent.commands.filter(type="logout", data__session=session.os_session, created_at__gte=asked_at).exists():
+        if not agent.commands.filter(
+            type="logout", data__session=session.os_session, created_at__gte=asked_at
+        ).exists():
             command(agent, "logout", "the desktop is being shut down", {"session": session.os_session})
     return Later("Waits for the user to be logged out before the shutdown.", now() + timedelta(seconds=2))
 
@@ -111,7 +120,9 @@ def call(op: PowerOp, asked: Sequence[tuple[Job, Desktop]]) -> dict[int, Result]
     results: dict[int, Result] = {}
     for job, desktop in asked:
         outcome = outcomes[str(desktop.ref)]
-        results[job.pk] = accepted(job, desktop, op) if outcome.ok else refused(desktop, op, outcome.message, outcome.retry)
+        results[job.pk] = (
+            accepted(job, desktop, op) if outcome.ok else refused(desktop, op, outcome.message, outcome.retry)
+        )
     return results
 
 

@@ -36,7 +36,9 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     form = SignInForm(request.POST or None)
     status = 200
     if request.method == "POST" and form.is_valid():
-        typed = login.Typed(form.cleaned_data["login"], form.cleaned_data["password"], form.cleaned_data.get("domain", ""))
+        typed = login.Typed(
+            form.cleaned_data["login"], form.cleaned_data["password"], form.cleaned_data.get("domain", "")
+        )
         try:
             portal = login.sign_in(request, typed, client_cookie(request))
         except login.Refused as refused:
@@ -50,7 +52,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
 
 def entered(request: HttpRequest, portal: PortalSession) -> HttpResponse:
     """On to where the person belongs, the browser remembered."""
-    request.user.role = portal.role  # type: ignore[union-attr]
+    portal.user.role = portal.role
     response = redirect(where_to(request))
     if portal.client:
         response.set_signed_cookie(
@@ -136,7 +138,9 @@ def keep_password(request: HttpRequest, user: User, password: str) -> None:
     key = request.session.session_key
     update_session_auth_hash(request, user)
     PortalSession.objects.filter(session_key=key or "").update(session_key=request.session.session_key or "")
-    audit.record("auth.password_changed", f"{user} set a new password.", user=user, changes={"password": ("set", "replaced")})
+    audit.record(
+        "auth.password_changed", f"{user} set a new password.", user=user, changes={"password": ("set", "replaced")}
+    )
 
 
 @login_not_required

@@ -1,6 +1,7 @@
 """Why a desktop is, or is not, offered. One expression in SQL serves the offers and their explanation alike."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import Case, CharField, Exists, OuterRef, Q, QuerySet, Value, When
 from django.db.models.functions import Lower
@@ -81,7 +82,7 @@ def stopped_refused(line: PoolAssignment) -> Q:
         return Q(pk__in=[])
     if line.offer_stopped == PoolAssignment.Stopped.NO:
         return off
-    return off & ~Exists(Agent.objects.filter(desktop=OuterRef("pk"), approved=True))
+    return off & ~Q(Exists(Agent.objects.filter(desktop=OuterRef("pk"), approved=True)))
 
 
 def agent_whens(line: PoolAssignment) -> list[When]:
@@ -128,6 +129,6 @@ def case(line: PoolAssignment, asker: Asker) -> Case:
     return Case(*whens, default=Value(OFFERED), output_field=CharField())
 
 
-def judged(found: QuerySet[Desktop], line: PoolAssignment, asker: Asker) -> QuerySet[Desktop]:
+def judged(found: QuerySet[Desktop], line: PoolAssignment, asker: Asker) -> QuerySet[Any]:
     """The desktops with their `verdict` for this line and person."""
     return found.annotate(bound_lower=Lower("bound_user")).annotate(verdict=case(line, asker))

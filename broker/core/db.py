@@ -20,7 +20,9 @@ def assert_outside() -> None:
     """
     opened = len(connection.savepoint_ids) + int(connection.in_atomic_block)
     if opened > OUTER:
-        raise InsideTransaction("A network call inside a database transaction would hold its locks for as long as it takes.")
+        raise InsideTransaction(
+            "A network call inside a database transaction would hold its locks for as long as it takes."
+        )
 
 
 @contextmanager

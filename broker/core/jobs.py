@@ -179,7 +179,9 @@ def takeable(kinds: Kinds) -> QuerySet[Job]:
         Q(batch="") | Q(priority__gte=URGENT) | Q(run_at__lte=moment - BATCH_WINDOW)
     )
     lapsed = Q(state=Job.State.RUNNING, leased_until__lt=moment)
-    same_key = Q(key="") | ~Exists(Job.objects.filter(state=Job.State.RUNNING, key=OuterRef("key")).exclude(pk=OuterRef("pk")))
+    same_key = Q(key="") | ~Exists(
+        Job.objects.filter(state=Job.State.RUNNING, key=OuterRef("key")).exclude(pk=OuterRef("pk"))
+    )
     same_batch = Q(batch="") | ~Exists(others.filter(batch=OuterRef("batch")))
     found = Job.objects.filter(due | lapsed, same_key, same_batch, kind__in=list(kinds))
     return found.order_by("-priority", "run_at", "pk")

@@ -139,5 +139,3 @@ class Attempt(models.Model):
 def ref(row: models.Model | Any) -> str:
     """How the floor names a row of any table: "desktop:12"."""
     return f"{row._meta.model_name}:{row.pk}"
-
-

@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
         return 2
     try:
         return serve(demo=arguments == ["demo"])
-    except CannotStart as error:
+    except (CannotStart, PermissionError) as error:
         say(f"Cannot start: {error}")
         return 1
 

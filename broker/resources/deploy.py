@@ -1,4 +1,7 @@
-"""Setup > Centers > Deploy: a new WorkSpace for a user (seed ch. 6). The intent is written first; a job does it (RULES 25)."""
+"""Setup > Centers > Deploy: a new WorkSpace for a user (seed ch. 6).
+
+The intent is written first, and a job does it (RULES 25).
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -38,15 +41,15 @@ class Order:
     def payload(self) -> dict[str, Any]:
         """The request as the deploy job reads it (broker.connect.deploy)."""
         return {
-            "bundle": self.image.ref, "user_name": self.user.sam, "running_mode": self.running_mode, "workspace_name": "",
-            "root_gb": self.root_gb, "user_gb": self.user_gb, "compute_type": self.compute_type,
+            "bundle": self.image.ref, "user_name": self.user.sam, "running_mode": self.running_mode,
+            "workspace_name": "", "root_gb": self.root_gb, "user_gb": self.user_gb, "compute_type": self.compute_type,
             "encryption_key": self.encryption_key, "tags": {},
         }  # fmt: skip
 
 
 @transaction.atomic
 def request_deployment(order: Order) -> Desktop:
-    """Write the intent: desktop, policy assignment and job. Raises IntegrityError where one is under way for this user."""
+    """Write the intent: desktop, policy assignment, job. Raises IntegrityError where one is under way for this user."""
     name = f"{order.image.name} – {order.user.sam}"
     desktop = Desktop.objects.create(
         ref=None,
@@ -55,7 +58,7 @@ def request_deployment(order: Order) -> Desktop:
         display_name=name,
         bound_user=order.user.sam,
         image=order.image,
-        bundle_ref=order.image.ref,
+        bundle_ref=str(order.image.ref),
         running_mode=order.running_mode,
         compute_type=order.compute_type or order.image.compute_type,
         root_gb=order.root_gb or order.image.root_gb,

@@ -14,9 +14,10 @@ from centers.models import Center, Desktop, Image
 
 # Auto stop is not offered: WorkSpaces Core bundles do not support it (seed ch. 6).
 RUNNING_MODES = [("MANUAL", "Manual – billed hourly"), ("ALWAYS_ON", "Always on – billed monthly")]
-COMPUTE_TYPES = (
-    "VALUE STANDARD PERFORMANCE POWER POWERPRO GENERALPURPOSE_4XLARGE GENERALPURPOSE_8XLARGE GRAPHICS_G4DN GRAPHICSPRO_G4DN"
-).split()
+COMPUTE_TYPES = [
+    "VALUE", "STANDARD", "PERFORMANCE", "POWER", "POWERPRO", "GENERALPURPOSE_4XLARGE", "GENERALPURPOSE_8XLARGE",
+    "GRAPHICS_G4DN", "GRAPHICSPRO_G4DN",
+]  # fmt: skip
 KMS_KEY = re.compile(
     r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:(key|alias)/[\w/-]{1,256}|alias/[\w/-]{1,250}|[0-9a-fA-F-]{36}"
 )
@@ -29,18 +30,18 @@ class DeployForm(PlainForm):
     image = forms.ModelChoiceField(Image.objects.none(), label="Images", empty_label="Choose…")
     core = forms.BooleanField(
         label="This is a WorkSpaces Core (BYOP) bundle",
-        help_text="Its name does not say so, and AWS does not tell. Look in the AWS console: the client protocol is BYOP.",
+        help_text="Its name does not say so. In the AWS console such a bundle has the client protocol BYOP.",
     )
     user = forms.ModelChoiceField(User.objects.none(), label="User", empty_label="Choose…", help_text=ONE_EACH)
     running_mode = forms.ChoiceField(
         label="Running mode",
         choices=RUNNING_MODES,
-        help_text="Auto stop is not supported for WorkSpaces Core bundles. Power control plans start and stop Manual ones.",
+        help_text="WorkSpaces Core bundles do not support Auto stop. Power control plans start and stop Manual ones.",
     )
     deletable = forms.BooleanField(
         label="Allow this desktop to be permanently deleted from disk",
         required=False,
-        help_text="Then it can be deleted in Resources > Desktops and by release plans, with everything on its volumes.",
+        help_text="By hand in Resources > Desktops and by release plans, with everything on its volumes.",
     )
     root_gb = forms.IntegerField(label="Root volume (GB)", required=False, min_value=80, max_value=2000)
     user_gb = forms.IntegerField(label="User volume (GB)", required=False, min_value=10, max_value=2000)
@@ -84,7 +85,7 @@ class DeployForm(PlainForm):
         field.label_from_instance = lambda image: (
             f"{image.name} ({image.ref})" + ("" if image.is_core else " – not marked as Core")
         )
-        self.show_when = {"core": when("image", *[image.pk for image in images if not image.is_core])}
+        self.show_when = {"core": when("image", *[image.pk for image in images if not image.is_core])}  # type: ignore[misc]  # depends on the rows
 
     def offer_users(self, users: QuerySet[User]) -> None:
         """The loaded users; those who have a WorkSpace here say so."""

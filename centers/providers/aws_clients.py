@@ -41,15 +41,19 @@ class Clients:
     def get(self, service: Service, *, write: bool = False) -> Any:
         """The client of `service`; one for reads, one for writes."""
         with self._lock:
-            if self._renew_at is not None and time.monotonic() >= self._renew_at:
-                self._session, self._renew_at = None, None
+            if self._session is None or (self._renew_at is not None and time.monotonic() >= self._renew_at):
                 self._kept.clear()
-            if self._session is None:
                 self._session = self._signed_in()
             key = (service, write)
             if key not in self._kept:
                 self._kept[key] = self._client(self._session, service, write)
             return self._kept[key]
+
+    def forget(self) -> None:
+        """Sign in anew at the next call: an assumed role's credentials may have been revoked."""
+        with self._lock:
+            self._session, self._renew_at = None, None
+            self._kept.clear()
 
     def _signed_in(self) -> Session:
         own = self._own_session()

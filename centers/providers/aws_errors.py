@@ -48,6 +48,7 @@ _AGAIN = {
 _WRONG_KEY = {"UnrecognizedClientException", "InvalidClientTokenId", "AuthFailure", "InvalidAccessKeyId"}
 _WRONG_SECRET = {"InvalidSignatureException", "SignatureDoesNotMatch", "IncompleteSignature"}
 _EXPIRED = {"ExpiredTokenException", "ExpiredToken"}
+NOT_SIGNED_IN = _WRONG_KEY | _EXPIRED
 _CLOCK = {"RequestExpired", "RequestTimeTooSkewed"}
 _DENIED = {"AccessDeniedException", "AccessDenied", "UnauthorizedOperation", "UnauthorizedException"}
 _QUOTAS = {

@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 
 from centers.providers import aws_shapes
 from centers.providers.aws_clients import Clients, Service
-from centers.providers.aws_errors import CALL_ERRORS, Call, is_web_page, item_words, not_aws, translated
+from centers.providers.aws_errors import CALL_ERRORS, NOT_SIGNED_IN, Call, is_web_page, item_words, not_aws, translated
 from centers.providers.base import (
     DeployRequest,
     DeployResult,
@@ -261,7 +261,10 @@ class WorkSpaces(Provider):
         try:
             answer: dict[str, Any] = getattr(self._clients.get(service, write=call.write), method)(**params)
         except CALL_ERRORS as error:
-            raise translated(error, call) from error
+            refusal = translated(error, call)
+            if refusal.code in NOT_SIGNED_IN:
+                self._clients.forget()
+            raise refusal from error
         if is_web_page(answer):
             raise not_aws(call)
         return answer

@@ -46,6 +46,7 @@ def point_at(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_WORKSPACES", endpoint)
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", endpoint)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 
 def impatient(**changes: Any) -> WorkSpaces:
@@ -324,6 +325,26 @@ def test_credentials_come_from_the_environment_or_a_role(aws: Simulator, monkeyp
     assert next(impatient(access_key="", secret_key="", **role).pages())
     with pytest.raises(ProviderError, match="permission sts:AssumeRole"):
         impatient(**(role | {"external_id": ""})).identity()
+
+
+def test_a_revoked_role_is_assumed_anew(aws: Simulator) -> None:
+    provider = impatient(auth="assume_role", role_arn=constants.ROLE_ARN, external_id=constants.EXTERNAL_ID)
+    assert next(provider.pages())
+    aws.desk.set(Trouble("fail", "DescribeWorkspaces", times=1, code="ExpiredTokenException"))
+    with pytest.raises(ProviderError, match="expired"):
+        next(provider.pages())
+    assert next(provider.pages())
+    assert aws.desk.counts()["AssumeRole"]["calls"] == 2
+
+
+def test_a_role_is_assumed_again_before_it_ends(aws: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    provider = impatient(auth="assume_role", role_arn=constants.ROLE_ARN, external_id=constants.EXTERNAL_ID)
+    assert next(provider.pages())
+    monkeypatch.setattr(aws_clients, "_RENEW_BEFORE", 3600.0)
+    provider._clients.forget()
+    assert next(provider.pages())
+    assert next(provider.pages())
+    assert aws.desk.counts()["AssumeRole"]["calls"] == 3
 
 
 def test_no_credentials_anywhere_is_said(aws: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,7 +98,10 @@ def portal(client: Client, center: Center, alice: Any) -> Client:
 
 
 def pending() -> list[tuple[str, str, timedelta]]:
-    return [(job.kind, job.cause, job.run_at - now()) for job in Job.objects.filter(state="pending").exclude(kind="housekeeping").order_by("run_at")]
+    return [
+        (job.kind, job.cause, job.run_at - now())
+        for job in Job.objects.filter(state="pending").exclude(kind="housekeeping").order_by("run_at")
+    ]
 
 
 def test_offered_connected_used_left_stopped_and_still_hers(
@@ -108,7 +111,9 @@ def test_offered_connected_used_left_stopped_and_still_hers(
         talker = Talker(desktop.center, desktop)
         assert "Connect" in portal.get("/desktops/").content.decode()
 
-        answer = portal.post(f"/desktops/{desktop.pk}/connect/", {"line": alice.access.policy.lines.get().pk, "held": 0})
+        answer = portal.post(
+            f"/desktops/{desktop.pk}/connect/", {"line": alice.access.policy.lines.get().pk, "held": 0}
+        )
         file = portal.get(answer.headers["Location"])
         assert file.headers["Content-Type"] == "application/x-rdp"
         assert f"full address:s:{desktop.address}:3389\r\nusername:s:CORP\\alice\r\n" in file.content.decode()
@@ -141,8 +146,12 @@ def test_the_default_plans_release_at_log_out(client: Client, desktop: Desktop, 
     assert account.asked == []
 
 
-def test_coming_back_cancels_what_leaving_had_planned(portal: Client, desktop: Desktop, alice: Any, account: Account) -> None:
-    PowerControlPlan.objects.filter(name="Shutdown on logout").update(disconnected_action="shutdown", disconnected_wait=600)
+def test_coming_back_cancels_what_leaving_had_planned(
+    portal: Client, desktop: Desktop, alice: Any, account: Account
+) -> None:
+    PowerControlPlan.objects.filter(name="Shutdown on logout").update(
+        disconnected_action="shutdown", disconnected_wait=600
+    )
     with time_machine.travel(NOON, tick=False) as clock:
         talker = Talker(desktop.center, desktop)
         make.assignment(alice, desktop)
@@ -155,9 +164,13 @@ def test_coming_back_cancels_what_leaving_had_planned(portal: Client, desktop: D
         assert Job.objects.get(state="cancelled").reason == "Alice is connected"
 
 
-def test_reconnect_while_stopping_starts_after_the_stop(portal: Client, desktop: Desktop, alice: Any, account: Account) -> None:
+def test_reconnect_while_stopping_starts_after_the_stop(
+    portal: Client, desktop: Desktop, alice: Any, account: Account
+) -> None:
     make.assignment(alice, desktop)
-    Desktop.objects.update(power="stopping", raw_state="STOPPING", wish="stop", wish_at=now(), wish_until=now() + timedelta(minutes=5))
+    Desktop.objects.update(
+        power="stopping", raw_state="STOPPING", wish="stop", wish_at=now(), wish_until=now() + timedelta(minutes=5)
+    )
     answer = portal.post(f"/desktops/{desktop.pk}/connect/")
     launch = Launch.objects.get()
     assert answer.headers["Location"] == f"/launches/{launch.pk}/"

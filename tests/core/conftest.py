@@ -1,11 +1,15 @@
 """People for the tests of the toolkit: an editor, a reader, a visitor."""
 
+import os
 from typing import Any
 
 import pytest
 from django.test import Client
 
 from broker import navigation
+
+# Playwright leaves its event loop in this thread for the rest of the run; the database is none the worse for it.
+os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
 
 
 @pytest.fixture
@@ -38,3 +42,9 @@ def reader(small_house: None) -> Client:
 def visitor(small_house: None) -> Client:
     """Did not sign in."""
     return Client()
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args() -> dict[str, Any]:
+    """The system's Chromium; Playwright's own is not downloaded."""
+    return {"executable_path": "/usr/bin/chromium", "args": ["--no-sandbox"]}

@@ -1,11 +1,11 @@
 """Keys, trouble, the control page, and the life of the simulated account over restarts."""
 
+import contextlib
+import http.client
 import os
 import signal
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,19 @@ def test_a_call_can_be_throttled_a_number_of_times(aws: Simulator) -> None:
             client(aws).describe_workspaces()
     assert client(aws).describe_workspaces()["Workspaces"]
     assert aws.desk.counts()["DescribeWorkspaces"] == {"calls": 3, "accepted": 1, "items": 0}
+
+
+def test_a_rate_can_be_limited(aws: Simulator) -> None:
+    aws.desk.set(Trouble("limit", "DescribeWorkspaces", per_second=0.5, burst=2))
+    outcomes = []
+    for wait in (0, 0, 0, 2, 0):
+        aws.account.clock.step(wait)
+        try:
+            client(aws).describe_workspaces()
+            outcomes.append("ok")
+        except ClientError as error:
+            outcomes.append(error.response["Error"]["Code"])
+    assert outcomes == ["ok", "ok", "ThrottlingException", "ok", "ThrottlingException"]
 
 
 def test_the_second_call_can_be_the_one_that_fails(aws: Simulator) -> None:
@@ -153,10 +166,10 @@ def test_the_control_page_says_what_is_wrong(aws: Simulator, path: str, body: An
 
 
 def test_no_web_page_may_drive_the_control_api(aws: Simulator) -> None:
-    asked = urllib.request.Request(f"{aws.endpoint}/_usher/workspaces", headers={"Origin": "https://evil.example"})
-    with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(asked, timeout=5)
-    refused.value.close()
+    line = http.client.HTTPConnection("127.0.0.1", int(aws.endpoint.rpartition(":")[2]), timeout=5)
+    with contextlib.closing(line):
+        line.request("GET", "/_usher/workspaces", headers={"Origin": "https://evil.example"})
+        assert line.getresponse().status == 400
 
 
 def test_a_second_start_goes_on_where_the_first_stopped(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import psycopg
 import pytest
 
 from broker.settings import BASE_DIR
+from tests import services
 from tests.services import wait_for
 
 pytestmark = pytest.mark.slow
@@ -32,10 +33,10 @@ def free_port() -> int:
 class Running:
     """One `broker.embedded run` and what it said."""
 
-    def __init__(self, data: Path, port: int) -> None:
+    def __init__(self, data: Path, port: int, **given: str) -> None:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("USHER_")}
         self.data, self.port = data, port
-        self.environment = {**kept, "DATA": str(data), "PORT": str(port)}
+        self.environment = {**kept, "DATA": str(data), "PORT": str(port), **given}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "broker.embedded", "run"],
             cwd=BASE_DIR,
@@ -164,6 +165,17 @@ def test_a_killed_part_comes_back(instance: Running, words: str) -> None:
         "started again",
     )
     wait_for(instance.is_alive, PATIENCE, f"alive after {words} was killed")
+
+
+def test_given_services_replace_the_embedded_ones(tmp_path: Path, postgres_server: None, redis_server: None) -> None:
+    given = {"USHER_DATABASE_URL": services.POSTGRES.url, "USHER_REDIS_URL": services.REDIS.url}
+    running = Running(tmp_path / "data", free_port(), **given)
+    try:
+        running.wait_ready()
+        assert running.is_alive()
+        assert not re.search("postgres -D|redis-server", " ".join(processes(running.data).values()))
+    finally:
+        assert running.end(signal.SIGTERM) == 0
 
 
 def test_ctrl_c_ends_all_and_the_next_start_goes_on(instance: Running) -> None:

@@ -6,6 +6,7 @@ import urllib.request
 from typing import Any
 
 _TIMEOUT = 5.0
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # it is on loopback
 
 
 class Remote:
@@ -52,7 +53,7 @@ class Remote:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self._base + path, data, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:
+            with _DIRECT.open(request, timeout=_TIMEOUT) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as refused:
             with refused:

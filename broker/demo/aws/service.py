@@ -98,7 +98,7 @@ class Service:
         for switch in acting:
             if switch.kind == "slow":
                 self.sleep(switch.seconds)
-            elif switch.kind == "throttle":
+            elif switch.kind in ("throttle", "limit"):
                 raise AwsError("ThrottlingException", "Rate exceeded")
             elif switch.kind == "fail":
                 raise AwsError(switch.code, switch.message, switch.status)

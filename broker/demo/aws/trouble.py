@@ -5,16 +5,20 @@ from collections import Counter, deque
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-KINDS = ("throttle", "fail", "slow", "garbage", "lose", "refuse")
+KINDS = ("throttle", "limit", "fail", "slow", "garbage", "lose", "refuse")
 
 
 @dataclass
 class Trouble:
     """One switch. It acts on the next `times` calls of `operation` (None: all), or on the `on_call`-th one only.
 
-    throttle: ThrottlingException · fail: `code`/`message`, HTTP `status` · slow: `seconds` before the answer ·
-    garbage: an answer that is not AWS's · lose: the work is done but the connection drops before the answer ·
-    refuse: the item `ref` (or every item, when empty) goes to FailedRequests with `code`/`message`.
+    throttle: ThrottlingException
+    limit: the same for calls beyond `per_second`, after a burst of `burst`
+    fail: `code`/`message`, HTTP `status`
+    slow: `seconds` before the answer
+    garbage: an answer that is not AWS's
+    lose: the work is done but the connection drops before the answer
+    refuse: the item `ref` (or every item, when empty) goes to FailedRequests with `code`/`message`
     """
 
     kind: str
@@ -26,20 +30,32 @@ class Trouble:
     status: int = 400
     seconds: float = 0.0
     ref: str = ""
+    per_second: float = 1.0
+    burst: int = 1
     seen: int = 0
+    spent_until: float = 0.0  # of a limit: when its bucket is full again
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"kind must be one of {', '.join(KINDS)}")
 
-    def takes(self, operation: str) -> bool:
-        """Count a call of `operation`; true when this switch acts on it."""
+    def takes(self, operation: str, at: float) -> bool:
+        """Count a call of `operation` at the time `at`; true when this switch acts on it."""
         if self.operation not in ("*", operation):
             return False
         self.seen += 1
+        if self.kind == "limit":
+            return self._exceeded(at)
         if self.on_call is not None:
             return self.seen == self.on_call
         return self.times is None or self.seen <= self.times
+
+    def _exceeded(self, at: float) -> bool:
+        full_again = max(self.spent_until, at) + 1 / self.per_second
+        if full_again - at > self.burst / self.per_second:
+            return True
+        self.spent_until = full_again
+        return False
 
 
 @dataclass
@@ -70,7 +86,7 @@ class Desk:
         with self.lock:
             self.calls.append(call)
             self.total[call.operation] += 1
-            return [switch for switch in self.switches if switch.takes(call.operation)]
+            return [switch for switch in self.switches if switch.takes(call.operation, call.at)]
 
     def served(self, call: Call, outcome: str = "ok") -> None:
         """Note how the call ended; only "ok" counts as accepted."""

@@ -53,7 +53,9 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m broker.demo.desktops", description="Simulated desktops.")
     given = os.environ.get
     parser.add_argument("--broker", default=given("USHER_PUBLIC_URL", ""), help="address of the broker")
-    parser.add_argument("--aws", default=given("AWS_ENDPOINT_URL_WORKSPACES", ""), help="the simulated account's address")
+    parser.add_argument(
+        "--aws", default=given("AWS_ENDPOINT_URL_WORKSPACES", ""), help="the simulated account's address"
+    )
     parser.add_argument("--data", type=Path, default=Path(given("DATA", "var/demo")), help="data folder of the demo")
     parser.add_argument("--rdp-port", type=int, default=3389, help="port that each running machine opens; 0: none")
     parser.add_argument("--poll", type=float, default=2.5, help="seconds between two polls of an agent")

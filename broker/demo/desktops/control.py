@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import socketserver
 import threading
 from pathlib import Path
@@ -54,6 +53,6 @@ class _Visitor(socketserver.StreamRequestHandler):
             answer = {"ok": True, "answer": self.server.fleet.act(ask)}
         except CannotDo as refusal:
             answer = {"ok": False, "answer": str(refusal)}
-        except (ValueError, AttributeError, socket.timeout):
+        except (TimeoutError, ValueError, AttributeError):
             answer = {"ok": False, "answer": "Send one JSON object on one line."}
         self.wfile.write(json.dumps(answer).encode() + b"\n")

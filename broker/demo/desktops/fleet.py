@@ -107,7 +107,9 @@ class Fleet:
             try:
                 place.door = Door(hardware.address, self.options.rdp_port)
             except OSError as error:
-                self.options.log(f"{hardware.name}: no port {self.options.rdp_port} on {hardware.address}: {error.strerror}")
+                self.options.log(
+                    f"{hardware.name}: no port {self.options.rdp_port} on {hardware.address}: {error.strerror}"
+                )
         place.agent = Agent(place.machine, self.options.broker, self.image, self.options.pace)
         place.agent.start()
         self.options.log(f"{hardware.name} ({hardware.id}) is up at {hardware.address}")

@@ -81,7 +81,7 @@ class Machine:
             self.note("agent_start", booted_at=self.disk.booted_at)
 
     def shut_down(self, reason: str) -> None:
-        """In order: everybody is logged out, the agent says why it stops. `reason` is shutdown or restart (RULES 19)."""
+        """In order: everybody is logged out, the agent says why it stops: `shutdown` or `restart` (RULES 19)."""
         with self.lock:
             if not self.on:
                 return

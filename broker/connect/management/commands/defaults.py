@@ -54,7 +54,9 @@ def protocol_plan() -> ProtocolPlan:
     """RDP by a file, for both kinds of client."""
     plan, made = ProtocolPlan.objects.get_or_create(is_default=True, defaults={"name": "Default"})
     for client in ProtocolChoice.Client if made else ():
-        plan.choices.create(client=client, protocol=ProtocolChoice.Protocol.RDP, priority=1, template=DEFAULT_RDP_TEMPLATE)
+        plan.choices.create(
+            client=client, protocol=ProtocolChoice.Protocol.RDP, priority=1, template=DEFAULT_RDP_TEMPLATE
+        )
     return plan
 
 

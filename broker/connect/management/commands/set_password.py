@@ -31,5 +31,7 @@ class Command(BaseCommand):
         user.set_password(password)
         user.must_change_password, user.must_agree, user.is_active = False, False, True
         user.save(update_fields=["password", "must_change_password", "must_agree", "is_active"])
-        audit.record("auth.password_changed", "Set on the command line.", user=user, changes={"password": ("set", "replaced")})
+        audit.record(
+            "auth.password_changed", "Set on the command line.", user=user, changes={"password": ("set", "replaced")}
+        )
         self.stdout.write(f"The password of {user.login} is set.")

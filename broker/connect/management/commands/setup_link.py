@@ -17,5 +17,7 @@ class Command(BaseCommand):
         """Print it; an error where the administrator already exists."""
         link = setup.link(settings.PUBLIC_URL)
         if not link:
-            raise CommandError("Nothing to set up: the administrator has a password. Lost it? manage.py set_password admin")
+            raise CommandError(
+                "Nothing to set up: the administrator has a password. Lost it? manage.py set_password admin"
+            )
         self.stdout.write(link)
