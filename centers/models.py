@@ -75,10 +75,7 @@ class Image(models.Model):
     """A template that desktops are deployed from; for WorkSpaces a custom bundle (seed ch. 4)."""
 
     center = models.ForeignKey(Center, models.CASCADE, related_name="images")
-    # None is "no id yet": "" would break the unique constraint.
-    ref = models.CharField(  # noqa: DJ001
-        "Id", max_length=80, null=True, blank=True, help_text="None while a deployment has no id yet."
-    )
+    ref = models.CharField("Bundle id", max_length=80)
     name = models.CharField("Name", max_length=255)
     description = models.TextField(blank=True)
     image_ref = models.CharField("Image id", max_length=80, blank=True)
@@ -126,7 +123,8 @@ class Desktop(models.Model):
         DELETED = "deleted", "Deleted"
 
     center = models.ForeignKey(Center, models.PROTECT, related_name="desktops")
-    ref = models.CharField(
+    # None is "no id yet": "" would break the unique constraint.
+    ref = models.CharField(  # noqa: DJ001
         "Id", max_length=80, null=True, blank=True, help_text="None while a deployment has no id yet."
     )
     name = models.CharField("Name", max_length=255)

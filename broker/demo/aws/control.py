@@ -1,8 +1,9 @@
 """The simulator's own JSON API under `/_usher/`: what the account holds, what was called, and switches for trouble.
 
-GET workspaces[/ID] · POST workspaces/ID {"state": …} · GET calls, calls/log · DELETE calls ·
-GET, POST, DELETE switches · GET, POST timings · POST clock {"step": seconds} · POST users/DIRECTORY {"users": []} · POST quota {"quota": n} ·
-GET problems (answers that AWS would never give: none, or the simulator has a bug). `remote.Remote` is its client.
+GET workspaces[/ID] · POST workspaces/ID {"state": …} · GET calls, calls/log · DELETE calls
+GET, POST, DELETE switches · GET, POST timings · POST clock {"step": seconds}
+POST users/DIRECTORY {"users": []} · POST quota {"quota": n}
+GET problems: answers that AWS would never give; none, or the simulator has a bug. `remote.Remote` is its client.
 """
 
 import json

@@ -8,7 +8,9 @@ from django.contrib.auth.password_validation import password_validators_help_tex
 from authservers.models import LOCAL, AuthenticationServer, User, key_of
 from broker.connect.setup import local_server
 from broker.core.clock import now
+from broker.core.context import current
 from broker.core.forms import PageForm, SecretField, Section
+from broker.resources.users.rows import close_sessions
 from policies.models import Access, Policy, Role
 
 SESSION_CLOSERS = frozenset({"is_active", "role", "password"})  # RULES 22: these end what is open at once
@@ -128,6 +130,8 @@ class UserForm(PageForm):
             Access.objects.update_or_create(user=person, defaults={"role": role, "policy": policy})
         else:
             Access.objects.filter(user=person).delete()
+        if self.ends_sessions():
+            close_sessions(person, f"changed by {current().actor_name or 'an administrator'}")
         return person
 
     def changes(self) -> dict[str, tuple[Any, Any]]:
@@ -138,4 +142,4 @@ class UserForm(PageForm):
 
     def ends_sessions(self) -> bool:
         """Whether what was changed closes this person's sessions at once (RULES 22)."""
-        return bool(self.instance.pk and SESSION_CLOSERS & set(self.changed_data))
+        return self.instance.pk != self.me and bool(SESSION_CLOSERS & set(self.changed_data))

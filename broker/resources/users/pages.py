@@ -13,22 +13,15 @@ from broker.connect import offers, plans_in_force
 from broker.connect.models import DesktopSession, PortalSession
 from broker.connect.offers import Offer
 from broker.core import words
-from broker.core.clock import now
 from broker.core.models import LogEntry, ref
 from broker.core.pages import Action, Pages, Refused, note
 from broker.resources.users.forms import UserForm
-from broker.resources.users.rows import LEFT, people
+from broker.resources.users.rows import LEFT, close_sessions, people
 from broker.resources.users.tables import UserFilter, UserTable
 from policies.models import Location
 from pools.models import Assignment
 
 HISTORY = 20
-
-
-def close_sessions(person: User, reason: str) -> int:
-    """End the portal sessions of a person at once (RULES 22); returns how many were open."""
-    still_open = PortalSession.objects.filter(user=person, closed_at=None)
-    return still_open.update(closed_at=now(), close_reason=reason)
 
 
 def sign_out(request: HttpRequest, person: User) -> str:
@@ -111,13 +104,6 @@ class UserPages(Pages):
         return {"me": request.user.pk}
 
     @classmethod
-    def saved(cls, request: HttpRequest, row: Any, created: bool) -> None:
-        """A disabled person, or one of another role, is signed out in the same transaction."""
-        ends = {"is_active", "role", "password"} & set(request.POST)
-        if not created and (not row.is_active or ends):
-            close_changed(request, row)
-
-    @classmethod
     def in_use(cls, row: Any) -> list[tuple[str, str]]:
         """Whoever holds a desktop stays until it is released."""
         held = Assignment.objects.filter(user=row, closed_at=None).select_related("desktop")
@@ -138,11 +124,6 @@ class UserPages(Pages):
         if row is None:
             return {"leavers": leavers()}
         return {**offered(row), **history(request, row)}
-
-
-def close_changed(request: HttpRequest, person: User) -> None:
-    """Close what the form's change makes void."""
-    close_sessions(person, f"changed by {request.user}")
 
 
 def last_administrator(person: User) -> bool:

@@ -7,6 +7,7 @@ from django.db.models.functions import Coalesce
 
 from authservers.models import LOCAL, User
 from broker.connect.models import PortalSession
+from broker.core.clock import now
 from policies.models import Access, AssignmentRule
 from pools.models import Assignment
 
@@ -39,3 +40,9 @@ def people() -> QuerySet[Any]:
         last_policy=Subquery(last.values("policy__name")[:1]),
         holds=Coalesce(Subquery(open_ones.annotate(number=Count("pk")).values("number")), 0),
     )
+
+
+def close_sessions(person: User, reason: str) -> int:
+    """End the portal sessions of a person at once (RULES 22); returns how many were open."""
+    still_open = PortalSession.objects.filter(user=person, closed_at=None)
+    return still_open.update(closed_at=now(), close_reason=reason[:120])

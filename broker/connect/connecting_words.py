@@ -1,0 +1,84 @@
+"""What Connect would do with an offered desktop, in words: protocol, start, plans and every timer (SPEC A.4, part 10)."""
+
+from dataclasses import dataclass
+
+from broker.connect import plans_in_force
+from broker.connect.offers import Offer
+from broker.connect.plans_in_force import InForce
+from centers.models import Desktop
+from plans.models import ProtocolChoice, ProtocolPlan
+from plans.words import steps_in_words
+from policies.models import Policy
+
+OFF = frozenset({Desktop.Power.STOPPED, Desktop.Power.STOPPING})
+
+
+@dataclass(frozen=True, slots=True)
+class Connecting:
+    """One card of the offer list, and what its button would do."""
+
+    desktop: int
+    name: str
+    button: str
+    why: str
+    protocol: str
+    skipped: list[str]
+    start: str
+    protocol_plan: str
+    power_plan: str
+    release_plan: str
+    timers: list[str]
+
+
+def on_connect(offer: Offer, policy: Policy) -> Connecting:
+    """What a click on this card would do now. Reads, and changes nothing."""
+    in_force = in_force_of(offer, policy)
+    protocol, skipped = protocol_of(in_force.protocol)
+    return Connecting(
+        desktop=offer.desktop.pk,
+        name=offer.name,
+        button="Reconnect" if offer.assigned else "Connect",
+        why=in_force.why,
+        protocol=protocol,
+        skipped=skipped,
+        start=start_of(offer),
+        protocol_plan=str(in_force.protocol or "None"),
+        power_plan=str(in_force.power or "None"),
+        release_plan=str(in_force.release or "None"),
+        timers=steps_in_words(in_force.steps),
+    )
+
+
+def in_force_of(offer: Offer, policy: Policy) -> InForce:
+    """The plans that would act: those of the assignment, or of the line that offers the desktop."""
+    line = offer.line
+    if offer.assignment is not None or line is None:
+        return plans_in_force.of(offer.desktop, offer.assignment)
+    why = f"policy {policy}, pool {line.pool}"
+    return InForce(why, line.protocol_plan, line.power_plan, line.release_plan, policy, line)
+
+
+def protocol_of(plan: ProtocolPlan | None) -> tuple[str, list[str]]:
+    """The protocol that the web client would use, and why the others would not be."""
+    if plan is None:
+        return "None: there is no protocol plan", []
+    rows = list(ProtocolChoice.objects.filter(plan=plan, client=ProtocolChoice.Client.WEB).select_related("gateway"))
+    unused = [f"{row.get_protocol_display()}: not used by this plan" for row in rows if row.priority is None]
+    used = sorted((row for row in rows if row.priority is not None), key=lambda row: row.priority or 0)
+    works = [row for row in used if row.protocol == ProtocolChoice.Protocol.RDP]
+    if not works:
+        return "RDP, as a file", unused
+    first = works[0]
+    skipped = [f"{row.get_protocol_display()}: the viewer in the browser is not there yet" for row in used if row not in works]
+    through = f" through gateway {first.gateway}" if first.gateway else ""
+    return f"{first.get_protocol_display()}, as a file{through}", skipped + unused
+
+
+def start_of(offer: Offer) -> str:
+    """Whether it has to be started first."""
+    desktop = offer.desktop
+    if desktop.power in OFF:
+        return "It is stopped: it would be started first."
+    if desktop.power == Desktop.Power.STARTING:
+        return "It is starting: the person would wait until it runs."
+    return "It is running: the connection opens at once."

@@ -1,0 +1,341 @@
+"""Test Login: what would happen if this person signed in now, and why (SPEC A.4).
+
+Made by the functions that make offers, and without side effects: no row changes, no job, no assignment. The directory is
+asked outside any transaction. The report is plain data, so that it can be exported as it is.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Case, Count, IntegerField, QuerySet, Value, When
+
+from authservers.directories.base import DirectoryError, Person
+from authservers.models import LOCAL, AuthenticationServer, User, key_of
+from authservers.services import directory
+from broker.connect import offers, verdicts
+from broker.connect.connecting_words import Connecting, on_connect
+from broker.connect.login import candidates
+from broker.connect.verdicts import Asker
+from broker.core.clock import now
+from centers.models import Desktop
+from policies import locations
+from policies.models import Location, Policy, PoolAssignment
+from policies.services import Standing, standing
+from pools.models import Assignment, Pool
+from pools.services import open_of
+
+SHOWN = 100  # candidates per pool
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """One authentication server that was asked."""
+
+    server: str
+    result: str
+    found: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Who was found. `known` says whether the broker has a row of them; `warnings` what would stop a sign-in."""
+
+    name: str
+    login: str
+    server: str
+    dn: str
+    matched_by: str
+    known: bool
+    warnings: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleLine:
+    """One assignment rule, and why it does or does not decide."""
+
+    place: int
+    group: str
+    location: str
+    role: str
+    policy: str
+    matched: bool
+    chosen: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One desktop of a pool, with its verdict as a code of CONTRACTS 2.13 and in words."""
+
+    desktop: int
+    name: str
+    verdict: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class PoolLine:
+    """One line of the policy: how many it offers, the verdicts in numbers, and the first candidates in order."""
+
+    pool: str
+    quantity: int
+    order: str
+    held: int
+    totals: dict[str, int]
+    candidates: list[Candidate]
+    left_out: int
+    filters: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A desktop that is the user's already."""
+
+    desktop: int
+    name: str
+    kind: str
+    since: datetime
+    power: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The ten parts of SPEC A.4."""
+
+    at: datetime
+    login: str
+    domain: str
+    location: str
+    client: str
+    tried: list[Tried]
+    found: Found | None = None
+    groups: list[str] = field(default_factory=list)
+    rules: list[RuleLine] = field(default_factory=list)
+    why: str = ""
+    role: str = ""
+    policy: str = ""
+    maximum: int = -1
+    pools: list[PoolLine] = field(default_factory=list)
+    assigned: list[Held] = field(default_factory=list)
+    connecting: list[Connecting] = field(default_factory=list)
+
+    @property
+    def verdict(self) -> str:
+        """The whole in one sentence."""
+        if self.found is None:
+            return f"Nobody called “{self.login}” was found, so nobody can sign in by this name."
+        if self.found.warnings:
+            return f"{self.found.name} cannot sign in: {' '.join(self.found.warnings)}"
+        if not self.policy:
+            return f"{self.found.name} would be refused: {self.why}"
+        count = len(self.connecting)
+        seen = "nothing" if not count else f"{count} desktop{'' if count == 1 else 's'}"
+        return f"{self.found.name} would sign in with role {self.role} and policy {self.policy}, and see {seen}."
+
+
+@dataclass(slots=True)
+class Search:
+    """What the search for a person came to."""
+
+    tried: list[Tried] = field(default_factory=list)
+    user: User | None = None
+    warnings: list[str] = field(default_factory=list)
+    matched_by: str = ""
+
+
+def explain(server: AuthenticationServer | None, login: str, place: Location | str | None = None) -> Report:
+    """The report for a login at one server, or at all of them in order.
+
+    `place` is a location, the IP address of a client, or None for a client that is in no location but "All".
+    """
+    client = place if isinstance(place, str) else ""
+    where = locations.of({"ip": client}, list(Location.objects.all())) if isinstance(place, str) else place
+    search = looked_for(server, login.strip())
+    user = search.user
+    asked = {"at": now(), "login": login.strip(), "domain": str(server or "Any"), "client": client or "any",
+             "location": str(where or "All"), "tried": search.tried}  # fmt: skip
+    if user is None:
+        return Report(**asked)
+    given = standing(user if user.pk else None, user.server, user.group_sids, where)
+    about = {"found": found(search, user), "groups": group_names(user), "rules": rule_lines(given), "why": given.why}
+    if given.policy is None or given.role is None:
+        return Report(**asked, **about)
+    return Report(**asked, **about, role=str(given.role), **under(user, given.policy))
+
+
+def looked_for(server: AuthenticationServer | None, login: str) -> Search:
+    """Ask the servers in the order of a sign-in until one knows the login."""
+    search = Search()
+    for each in [server] if server else candidates(""):
+        (local if each.kind == LOCAL else remote)(each, login, search)
+        if search.user is not None:
+            if not search.user.is_active:
+                search.warnings.append("The account is disabled in the broker.")
+            break
+    return search
+
+
+def local(server: AuthenticationServer, login: str, search: Search) -> None:
+    """A local user, by the key."""
+    user = User.objects.select_related("server").filter(key=key_of(server.pk, login)).first()
+    search.tried.append(Tried(str(server), "found" if user else "nobody of this name", user is not None))
+    search.user, search.matched_by = user, "login name"
+
+
+def remote(server: AuthenticationServer, login: str, search: Search) -> None:
+    """A person of a directory, asked now; where it does not answer, the row of the last time serves."""
+    try:
+        person = directory(server).find(login)
+    except DirectoryError as error:
+        stored = User.objects.select_related("server").filter(key=key_of(server.pk, login)).first()
+        known = " The rest is judged by what is known from before." if stored else ""
+        search.tried.append(Tried(str(server), f"{error.message}{known}", stored is not None))
+        search.user, search.matched_by = stored, "the broker's own row"
+        search.warnings += ["The directory does not answer, so nobody of it can sign in now."] if stored else []
+        return
+    search.tried.append(Tried(str(server), "found" if person else "nobody of this name", person is not None))
+    if person is not None:
+        search.user, search.matched_by = as_user(server, person), str(server.config.get("match_field", "sAMAccountName"))
+        search.warnings += ["The account is disabled in the directory."] if person.disabled else []
+
+
+def as_user(server: AuthenticationServer, person: Person) -> User:
+    """The person as a row would say it. Never saved: who never signed in has none, and whose row stands keeps it."""
+    rows = User.objects.filter(server=server)
+    stored = rows.filter(sid=person.sid).first() if person.sid else None
+    user = stored or rows.filter(key=key_of(server.pk, person.sam)).first() or User(login=person.sam)
+    user.server, user.display_name, user.sam = server, person.display_name, person.sam
+    user.sid, user.dn, user.netbios = person.sid, person.dn, server.netbios
+    user.group_sids = list(person.group_sids)
+    return user
+
+
+def found(search: Search, user: User) -> Found:
+    """Part 2: who it is."""
+    return Found(str(user), user.login, str(user.server), user.dn, search.matched_by, user.pk is not None, search.warnings)
+
+
+def group_names(user: User) -> list[str]:
+    """Part 3: the groups, nested ones included, by name where the server's list knows it."""
+    names = {str(each.get("sid")): str(each.get("name")) for each in user.server.groups}
+    return sorted((names.get(sid, sid) for sid in user.group_sids), key=lambda name: (name.startswith("S-1-"), name.lower()))
+
+
+def rule_lines(given: Standing) -> list[RuleLine]:
+    """Part 5: every rule of the server, the chosen one marked."""
+    return [
+        RuleLine(place, seen.rule.group_name or seen.rule.group_sid or "Any group", str(seen.rule.location or "All"),
+                 str(seen.rule.role), str(seen.rule.policy), seen.matched, seen.chosen, seen.why)
+        for place, seen in enumerate(given.rules, 1)
+    ]  # fmt: skip
+
+
+def under(user: User, policy: Policy) -> dict[str, Any]:
+    """Parts 6 to 10: what the policy gives to this person."""
+    lines, pools, asker = offers.lines_of(policy), offers.pools_by_id(), Asker.of(user)
+    own = list(open_of(user)) if user.pk else []
+    for assignment in own:
+        assignment.user = user
+    offered = offers.build(user, policy)
+    chosen = {offer.desktop.pk: offer.line.pk for offer in offered.offers if offer.line and not offer.assigned}
+    full = len(chosen) >= offers.room(policy, len(own))
+    choice = Choice(chosen, [each.desktop_id for each in own], offered.held, full)
+    return {
+        "policy": str(policy),
+        "maximum": policy.max_desktops,
+        "pools": [pool_line(line, asker, pools, choice) for line in lines],
+        "assigned": [held(each) for each in own],
+        "connecting": [on_connect(offer, policy) for offer in with_user(offered.offers, own)],
+    }
+
+
+def with_user(made: Sequence[offers.Offer], own: Sequence[Assignment]) -> list[offers.Offer]:
+    """The offers, their assignments carrying the groups that the directory says now."""
+    fresh = {each.pk: each for each in own}
+    return [
+        offers.Offer(each.desktop, each.name, fresh.get(each.assignment.pk, each.assignment), each.line) if each.assignment else each
+        for each in made
+    ]
+
+
+def held(assignment: Assignment) -> Held:
+    """Part 9: what is the user's already."""
+    desktop = assignment.desktop
+    kind = assignment.get_kind_display()
+    return Held(desktop.pk, str(desktop), kind, assignment.opened_at, desktop.get_power_display())
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What was chosen for the offer list: desktop -> line; `own` are the user's; `full`: the maximum is reached."""
+
+    chosen: Mapping[int, int]
+    own: Sequence[int]
+    held: Mapping[int, int]
+    full: bool
+
+    def verdict(self, desktop: int, line: PoolAssignment, judged: str) -> str:
+        """The judged verdict, or why a desktop that could be offered is not among the chosen."""
+        if judged != verdicts.OFFERED or self.chosen.get(desktop) == line.pk:
+            return judged
+        reached = sum(each == line.pk for each in self.chosen.values()) + self.held.get(line.pk, 0) >= offers.wanted(line)
+        return verdicts.QUANTITY_REACHED if reached or not self.full else verdicts.MAX_DESKTOPS
+
+
+def pool_line(line: PoolAssignment, asker: Asker, pools: Mapping[int, Pool], choice: Choice) -> PoolLine:
+    """Part 8: the pool's desktops in the order of the offers, each with its verdict."""
+    others = verdicts.judged(offers.in_pool(line, pools).exclude(pk__in=choice.own), line, asker)
+    totals = {row["verdict"]: row["number"] for row in others.order_by().values("verdict").annotate(number=Count("pk"))}
+    total = sum(totals.values())
+    shown = [candidate(row, line, choice) for row in sorted_rows(others, line, asker, choice)[:SHOWN]]
+    return PoolLine(
+        str(line.pool), line.quantity, line.get_offer_order_display(), choice.held.get(line.pk, 0),
+        spread(totals, line, choice), shown, total - len(shown), filters_of(line),
+    )  # fmt: skip
+
+
+def sorted_rows(rows: QuerySet[Any], line: PoolAssignment, asker: Asker, choice: Choice) -> QuerySet[Any]:
+    """In the order of the offers; where that is by chance, what was drawn stands first."""
+    order = offers.ordering(line, asker)
+    if line.offer_order == PoolAssignment.Order.RANDOM:
+        mine = [pk for pk, of in choice.chosen.items() if of == line.pk]
+        drawn = Case(When(pk__in=mine, then=Value(0)), default=Value(1), output_field=IntegerField())
+        order = [drawn, *order]
+    return rows.order_by(*order)
+
+
+def candidate(row: Any, line: PoolAssignment, choice: Choice) -> Candidate:
+    """One row of the list."""
+    verdict = choice.verdict(row.pk, line, row.verdict)
+    taken = verdict == verdicts.QUANTITY_REACHED and choice.chosen.get(row.pk, line.pk) != line.pk
+    words = "offered already by an earlier pool of this policy" if taken else verdicts.WORDS[verdict]
+    return Candidate(row.pk, offers.shown_name(row, line), verdict, words)
+
+
+def spread(totals: Mapping[str, int], line: PoolAssignment, choice: Choice) -> dict[str, int]:
+    """The numbers per verdict, those that could be offered and are not under their own code."""
+    counts = dict(totals)
+    free = counts.pop(verdicts.OFFERED, 0)
+    offered = sum(each == line.pk for each in choice.chosen.values())
+    rest = choice.verdict(0, line, verdicts.OFFERED)
+    numbers = {verdicts.OFFERED: offered, rest: max(0, free - offered)}
+    return {code: number for code, number in {**numbers, **counts}.items() if number}
+
+
+def filters_of(line: PoolAssignment) -> list[str]:
+    """Part 7: the line's filters with their values."""
+    said = [
+        f"Offer running desktops without Usher Agent: {'Yes' if line.offer_without_agent else 'No'}",
+        f"Offer stopped and suspended desktops: {line.get_offer_stopped_display()}",
+        f"Offer desktops with a pending reboot: {'Yes' if line.offer_pending_reboot else 'No'}",
+        "AUTO_STOP WorkSpaces: not offered",
+    ]
+    rows = line.desktop_filter.get("rules", [])
+    joined = " and " if line.desktop_filter.get("match_all", True) else " or "
+    if rows:
+        said.append("Desktops: " + joined.join(f"{row['attribute']} {row['condition']} {row['value']}" for row in rows))
+    return said
+
+
