@@ -43,13 +43,16 @@ lint-imports: setup
 
 # Neither needs a database nor a running instance, hence the DATA that is not there.
 lint-django: setup
-	DATA=/nonexistent $(PY) manage.py makemigrations --check --dry-run
+	DATA=/nonexistent $(PY) -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
 	DATA=/nonexistent $(PY) manage.py check
 
 bench: setup
 	@if test -d bench; then exec $(PY) -m bench; else echo 'There is no benchmark yet.'; fi
 
 clean:
+	@for lock in var/*/lock; do \
+	  if test -e "$$lock" && ! flock --nonblock "$$lock" true; then \
+	    echo "An instance is running on $${lock%/lock}: end it first."; exit 1; fi; done
 	rm -rf .venv var build dist *.egg-info node_modules static/vendor
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

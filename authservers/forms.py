@@ -199,13 +199,10 @@ class AuthenticationServerForm(ConfigForm):
             encrypted, otherwise = config.pop("ldaps"), config.pop("upgrade", "starttls")
             config["security"] = "ldaps" if encrypted else otherwise
 
-    def validate_constraints(self) -> None:
+    def _get_validation_exclusions(self) -> set[str]:
         """There is one default domain: choosing this one takes it from the other, in save()."""
-        exclude = self._get_validation_exclusions() | {"default_domain"}  # type: ignore[attr-defined]
-        try:
-            self.instance.validate_constraints(exclude=exclude)
-        except ValidationError as error:
-            self._update_errors(error)  # type: ignore[attr-defined]
+        excluded: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
+        return excluded | {"default_domain"}
 
     def save(self, commit: bool = True) -> Any:
         """Store the row, as the only default where it is one."""

@@ -2,5 +2,6 @@
 
 from broker.connect import jobs as connect
 from broker.core.jobs import Kind
+from gateways import jobs as gateways
 
-HANDLERS: dict[str, Kind] = {**connect.HANDLERS}
+HANDLERS: dict[str, Kind] = {**gateways.HANDLERS, **connect.HANDLERS}

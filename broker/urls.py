@@ -27,4 +27,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("configuration/assignments/", include((assignments_urlpatterns, "assignments"))),
     path("configuration/roles/", include((roles_urlpatterns, "roles"))),
     path("configuration/locations/", include((locations_urlpatterns, "locations"))),
+    path("", include("broker.resources.urls")),
 ]

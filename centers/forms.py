@@ -129,6 +129,7 @@ class CenterForm(ConfigForm):
         stored: Any = self.fields["secret_key"]
         if "access_key" in self.changed_data and stored.set_at and not data.get("secret_key"):
             self.add_error("secret_key", "The Access Key ID is another one: enter the key that belongs to it.")
+        self.clean_unique_place(data)
         if self.instance.pk and PLACE & set(self.changed_data):
             self.clean_place()
         return data
@@ -141,12 +142,12 @@ class CenterForm(ConfigForm):
                 f"{count} desktops are known with this server, directory and region. Add a center for another place."
             )
 
-    def validate_constraints(self) -> None:
+    def clean_unique_place(self, data: dict[str, Any]) -> None:
         """One center for each region and directory; the sentence stands beside the region."""
-        try:
-            self.instance.validate_constraints(exclude=self._get_validation_exclusions() - {"directory_id"})  # type: ignore[attr-defined]
-        except ValidationError as error:
-            self.add_error("region", error.messages[0])
+        place = {"region": data.get("region"), "directory_id": data.get("directory_id")}
+        other = Center.objects.filter(**place).exclude(pk=self.instance.pk).first() if all(place.values()) else None
+        if other:
+            self.add_error("region", f"The center “{other}” manages {place['directory_id']} in this region already.")
 
     def _post_clean(self) -> None:
         """The row has what was typed: AWS is asked, unless something is wrong already or nothing of it changed."""

@@ -15,6 +15,8 @@ from plans.tables import PowerControlPlanTable, ProtocolPlanTable, ReleasePlanTa
 from plans.usage import policies_using
 from plans.words import steps_in_words
 
+STAYS = "The Default plan stays: it counts wherever no policy says otherwise. It can be changed."
+
 
 class PlanPages(Pages):
     """What the three kinds have in common."""
@@ -32,7 +34,7 @@ class PlanPages(Pages):
     @classmethod
     def keep(cls, row: Any) -> str:
         """The Default stays."""
-        return "The Default plan stays: it counts wherever no policy says otherwise. It can be changed." if row.is_default else ""
+        return STAYS if row.is_default else ""
 
     @classmethod
     def says(cls, row: Any) -> list[str]:

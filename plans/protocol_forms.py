@@ -93,8 +93,9 @@ class ProtocolPlanForm(PageForm):
         }  # fmt: skip
         if Gateway.objects.exists():
             made["gateway"] = forms.ModelChoiceField(
-                Gateway.objects.order_by("name"), required=False, empty_label="None: connect directly", label=f"{before}Gateway"
-            )
+                Gateway.objects.order_by("name"), required=False, label=f"{before}Gateway",
+                empty_label="None: connect directly",
+            )  # fmt: skip
         return {name: made[name] for name in columns(client) if name in made}
 
     def clean(self) -> dict[str, Any]:

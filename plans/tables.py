@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 
 from broker.core import words
 from broker.core.tables import NameColumn, PageTable
-from plans.models import ProtocolPlan
+from plans.models import ProtocolChoice, ProtocolPlan
 from plans.steps import power_steps, release_steps
 from plans.usage import Users, policies_using
 from plans.words import steps_in_words
@@ -64,8 +64,8 @@ class PlanTable(PageTable):
 def protocols(plan: ProtocolPlan) -> list[str]:
     """ "Web client: RDP." and so on, from the prefetched rows."""
     rows = [row for row in plan.choices.all() if row.priority]
-    by_client = {label: [row for row in rows if row.get_client_display() == label] for label in ("Web client", "Native client")}
-    return [f"{label}: {words.listed(map(protocol, found), 'then')}." for label, found in by_client.items() if found]
+    by_client = {client: [row for row in rows if row.client == client] for client in ProtocolChoice.Client}
+    return [f"{client.label}: {words.listed(map(protocol, found), 'then')}." for client, found in by_client.items() if found]
 
 
 def protocol(row: Any) -> str:
@@ -83,7 +83,9 @@ class ProtocolPlanTable(PlanTable):
 class PowerControlPlanTable(PlanTable):
     """Power control plans."""
 
-    does = Sentences(lambda plan: steps_in_words(power_steps(plan)), "Does not change the power state", verbose_name="What it does")
+    does = Sentences(
+        lambda plan: steps_in_words(power_steps(plan)), "Does not change the power state", verbose_name="What it does"
+    )
     used_by = UsedBy(verbose_name="Used by")
 
 
@@ -91,6 +93,8 @@ class ReleasePlanTable(PlanTable):
     """Release plans."""
 
     does = Sentences(
-        lambda plan: steps_in_words(release_steps(plan)), "Keeps the user assigned for ever", verbose_name="What it does"
+        lambda plan: steps_in_words(release_steps(plan)),
+        "Keeps the user assigned for ever",
+        verbose_name="What it does",
     )
     used_by = UsedBy(verbose_name="Used by")

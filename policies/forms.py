@@ -145,6 +145,8 @@ class LocationForm(PageForm):
 class TesterForm(forms.Form):
     """ "Which location matches this address?"."""
 
-    ip = forms.GenericIPAddressField(label="IP address", required=False, error_messages={"invalid": "This is no IP address."})
+    ip = forms.GenericIPAddressField(
+        label="IP address", required=False, error_messages={"invalid": "This is no IP address."}
+    )
 
 

@@ -18,6 +18,7 @@ from policies.policy_forms import PolicyForm
 from policies.tables import LocationTable, PolicyTable, RoleTable, ServerTable
 
 Users = list[tuple[str, str]]
+STAYS = "The Default policy stays: people get it where no rule gives another. It can be changed."
 
 
 def rule_users(**named: Any) -> Users:
@@ -75,7 +76,7 @@ class PolicyPages(Pages):
     @classmethod
     def keep(cls, row: Any) -> str:
         """The Default stays."""
-        return "The Default policy stays: people get it where no rule gives another. It can be changed." if row.is_default else ""
+        return STAYS if row.is_default else ""
 
     @classmethod
     def saved(cls, request: HttpRequest, row: Any, created: bool) -> None:
@@ -149,7 +150,7 @@ class LocationPages(Pages):
     model, area, form, table = Location, "locations", LocationForm, LocationTable
     title, add_label = "Locations", "Create Location"
     intro = "Groups of client devices, by address and by what they tell of themselves. The first that matches counts."
-    empty = "A location groups client devices, for example those of one building, so that assignment rules can tell them apart."
+    empty = "A location groups client devices, those of one building for example, for assignment rules to tell apart."
     search = ("name", "notes")
     order = "order"
     refresh = 0

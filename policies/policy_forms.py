@@ -89,7 +89,8 @@ class LineForm(PageForm):
         keep_choice(self.fields["quantity"], self.instance.quantity, str)
         plans = (("protocol_plan", ProtocolPlan), ("power_plan", PowerControlPlan), ("release_plan", ReleasePlan))
         for name, model in plans if self.instance._state.adding else ():
-            self.initial.setdefault(name, model._default_manager.filter(is_default=True).values_list("pk", flat=True).first())
+            default = model._default_manager.filter(is_default=True).first()
+            self.initial[name] = default and default.pk
 
 
 class HardForm(PageForm):

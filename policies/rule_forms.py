@@ -91,9 +91,10 @@ def row_form(groups: Choices) -> type[forms.Form]:
 
 def choice(label: str, choices: Choices, initial: Any = None) -> forms.ChoiceField:
     """A drop-down in a row, named like its column."""
+    wrong = {"invalid_choice": "This does not exist any more."}
     return forms.ChoiceField(
-        label=label, choices=choices, required=choices[:1] == [] or choices[0][0] != "", initial=initial and str(initial),
-        widget=forms.Select(attrs={"aria-label": label}), error_messages={"invalid_choice": "This does not exist any more."},
+        label=label, choices=choices, required=("", ANY_GROUP) not in choices and ("", "All") not in choices,
+        initial=initial and str(initial), widget=forms.Select(attrs={"aria-label": label}), error_messages=wrong,
     )  # fmt: skip
 
 

@@ -30,9 +30,9 @@ class Words(tables.Column):
 
 def rules_by(column: str) -> Spoken:
     """Id of a role, policy or location -> in how many rules of which servers it stands."""
-    rows = AssignmentRule.objects.exclude(**{column: None}).values_list(column, "server__name").annotate(many=Count("pk"))
+    rows = AssignmentRule.objects.exclude(**{column: None}).values_list(column, "server__name")
     found: dict[int, list[str]] = {}
-    for key, server, many in rows.order_by("server__name"):
+    for key, server, many in rows.annotate(many=Count("pk")).order_by("server__name"):
         found.setdefault(key, []).append(f"{words.count(many, 'rule')} of {server}")
     return {key: words.listed(said) for key, said in found.items()}
 

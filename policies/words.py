@@ -27,7 +27,8 @@ def offer(line: PoolAssignment) -> str:
 def line_in_words(line: PoolAssignment) -> list[str]:
     """What a line of a policy does, a sentence each; pool and plans must be there."""
     shown = line.get_display_display().lower()
-    said = [f"Offers {offer(line)[:1].lower()}{offer(line)[1:]}, shown as “{shown}”.", STOPPED[Stopped(line.offer_stopped)]]
+    many = offer(line)
+    said = [f"Offers {many[:1].lower()}{many[1:]}, shown as “{shown}”.", STOPPED[Stopped(line.offer_stopped)]]
     if line.kiosk:
         said.append("A different desktop at each login.")
     if line.prevent_release:

@@ -19,7 +19,9 @@ LONGEST_TAG = 60
 class RuleRow(forms.Form):
     """One condition on the desktops."""
 
-    attribute = forms.ChoiceField(label="Attribute", choices=[(key, label) for key, (label, _) in rules.ATTRIBUTES.items()])
+    attribute = forms.ChoiceField(
+        label="Attribute", choices=[(key, label) for key, (label, _) in rules.ATTRIBUTES.items()]
+    )
     condition = forms.ChoiceField(label="Condition", choices=list(rules.CONDITIONS.items()))
     value = forms.CharField(label="Value", required=False, max_length=255)
 
@@ -72,7 +74,9 @@ class PoolForm(PageForm):
     )  # fmt: skip
     defined_by = forms.ChoiceField(label="Define pool using", choices=[(c.value, c.label) for c in By if c != By.ALL])
     centers = DualListField(Center.objects.order_by("name"), noun="centers", label="Centers")
-    join = forms.ChoiceField(label="And/Or", choices=JOINS, required=False, help_text="How several conditions count together.")
+    join = forms.ChoiceField(
+        label="And/Or", choices=JOINS, required=False, help_text="How several of them count together."
+    )
     rules = RowsField(RuleRow, label="Desktops whose", add_label="Add row", least=1)
     tags = TagsField(label="Tags", required=False, help_text="Tags of desktops, separated by commas.")
     desktops = DualListField(

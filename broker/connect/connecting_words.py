@@ -1,4 +1,4 @@
-"""What Connect would do with an offered desktop, in words: protocol, start, plans and every timer (SPEC A.4, part 10)."""
+"""What Connect would do with an offered desktop, in words: protocol, start, plans, timers (SPEC A.4, part 10)."""
 
 from dataclasses import dataclass
 
@@ -69,7 +69,9 @@ def protocol_of(plan: ProtocolPlan | None) -> tuple[str, list[str]]:
     if not works:
         return "RDP, as a file", unused
     first = works[0]
-    skipped = [f"{row.get_protocol_display()}: the viewer in the browser is not there yet" for row in used if row not in works]
+    skipped = [
+        f"{row.get_protocol_display()}: the viewer in the browser is not there yet" for row in used if row not in works
+    ]
     through = f" through gateway {first.gateway}" if first.gateway else ""
     return f"{first.get_protocol_display()}, as a file{through}", skipped + unused
 

@@ -1,12 +1,11 @@
 """Test Login: what would happen if this person signed in now, and why (SPEC A.4).
 
-Made by the functions that make offers, and without side effects: no row changes, no job, no assignment. The directory is
-asked outside any transaction. The report is plain data, so that it can be exported as it is.
+Made by the functions that make offers, and without side effects: no row changes, no job, no assignment. The directory
+is asked outside any transaction.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.db.models import Case, Count, IntegerField, QuerySet, Value, When
@@ -15,11 +14,11 @@ from authservers.directories.base import DirectoryError, Person
 from authservers.models import LOCAL, AuthenticationServer, User, key_of
 from authservers.services import directory
 from broker.connect import offers, verdicts
-from broker.connect.connecting_words import Connecting, on_connect
+from broker.connect.connecting_words import on_connect
 from broker.connect.login import candidates
+from broker.connect.report import Candidate, Found, Held, PoolLine, Report, RuleLine, Tried
 from broker.connect.verdicts import Asker
 from broker.core.clock import now
-from centers.models import Desktop
 from policies import locations
 from policies.models import Location, Policy, PoolAssignment
 from policies.services import Standing, standing
@@ -27,112 +26,6 @@ from pools.models import Assignment, Pool
 from pools.services import open_of
 
 SHOWN = 100  # candidates per pool
-
-
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """One authentication server that was asked."""
-
-    server: str
-    result: str
-    found: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """Who was found. `known` says whether the broker has a row of them; `warnings` what would stop a sign-in."""
-
-    name: str
-    login: str
-    server: str
-    dn: str
-    matched_by: str
-    known: bool
-    warnings: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class RuleLine:
-    """One assignment rule, and why it does or does not decide."""
-
-    place: int
-    group: str
-    location: str
-    role: str
-    policy: str
-    matched: bool
-    chosen: bool
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """One desktop of a pool, with its verdict as a code of CONTRACTS 2.13 and in words."""
-
-    desktop: int
-    name: str
-    verdict: str
-    words: str
-
-
-@dataclass(frozen=True, slots=True)
-class PoolLine:
-    """One line of the policy: how many it offers, the verdicts in numbers, and the first candidates in order."""
-
-    pool: str
-    quantity: int
-    order: str
-    held: int
-    totals: dict[str, int]
-    candidates: list[Candidate]
-    left_out: int
-    filters: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A desktop that is the user's already."""
-
-    desktop: int
-    name: str
-    kind: str
-    since: datetime
-    power: str
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """The ten parts of SPEC A.4."""
-
-    at: datetime
-    login: str
-    domain: str
-    location: str
-    client: str
-    tried: list[Tried]
-    found: Found | None = None
-    groups: list[str] = field(default_factory=list)
-    rules: list[RuleLine] = field(default_factory=list)
-    why: str = ""
-    role: str = ""
-    policy: str = ""
-    maximum: int = -1
-    pools: list[PoolLine] = field(default_factory=list)
-    assigned: list[Held] = field(default_factory=list)
-    connecting: list[Connecting] = field(default_factory=list)
-
-    @property
-    def verdict(self) -> str:
-        """The whole in one sentence."""
-        if self.found is None:
-            return f"Nobody called “{self.login}” was found, so nobody can sign in by this name."
-        if self.found.warnings:
-            return f"{self.found.name} cannot sign in: {' '.join(self.found.warnings)}"
-        if not self.policy:
-            return f"{self.found.name} would be refused: {self.why}"
-        count = len(self.connecting)
-        seen = "nothing" if not count else f"{count} desktop{'' if count == 1 else 's'}"
-        return f"{self.found.name} would sign in with role {self.role} and policy {self.policy}, and see {seen}."
 
 
 @dataclass(slots=True)
@@ -153,16 +46,17 @@ def explain(server: AuthenticationServer | None, login: str, place: Location | s
     client = place if isinstance(place, str) else ""
     where = locations.of({"ip": client}, list(Location.objects.all())) if isinstance(place, str) else place
     search = looked_for(server, login.strip())
+    report = Report(now(), login.strip(), str(server or "Any"), str(where or "All"), client or "any", search.tried)
     user = search.user
-    asked = {"at": now(), "login": login.strip(), "domain": str(server or "Any"), "client": client or "any",
-             "location": str(where or "All"), "tried": search.tried}  # fmt: skip
     if user is None:
-        return Report(**asked)
+        return report
     given = standing(user if user.pk else None, user.server, user.group_sids, where)
-    about = {"found": found(search, user), "groups": group_names(user), "rules": rule_lines(given), "why": given.why}
+    report = replace(
+        report, found=found(search, user), groups=group_names(user), rules=rule_lines(given), why=given.why
+    )
     if given.policy is None or given.role is None:
-        return Report(**asked, **about)
-    return Report(**asked, **about, role=str(given.role), **under(user, given.policy))
+        return report
+    return under(replace(report, role=str(given.role), policy=str(given.policy)), user, given.policy)
 
 
 def looked_for(server: AuthenticationServer | None, login: str) -> Search:
@@ -197,7 +91,10 @@ def remote(server: AuthenticationServer, login: str, search: Search) -> None:
         return
     search.tried.append(Tried(str(server), "found" if person else "nobody of this name", person is not None))
     if person is not None:
-        search.user, search.matched_by = as_user(server, person), str(server.config.get("match_field", "sAMAccountName"))
+        search.user, search.matched_by = (
+            as_user(server, person),
+            str(server.config.get("match_field", "sAMAccountName")),
+        )
         search.warnings += ["The account is disabled in the directory."] if person.disabled else []
 
 
@@ -214,13 +111,17 @@ def as_user(server: AuthenticationServer, person: Person) -> User:
 
 def found(search: Search, user: User) -> Found:
     """Part 2: who it is."""
-    return Found(str(user), user.login, str(user.server), user.dn, search.matched_by, user.pk is not None, search.warnings)
+    return Found(
+        str(user), user.login, str(user.server), user.dn, search.matched_by, user.pk is not None, search.warnings
+    )
 
 
 def group_names(user: User) -> list[str]:
     """Part 3: the groups, nested ones included, by name where the server's list knows it."""
     names = {str(each.get("sid")): str(each.get("name")) for each in user.server.groups}
-    return sorted((names.get(sid, sid) for sid in user.group_sids), key=lambda name: (name.startswith("S-1-"), name.lower()))
+    return sorted(
+        (names.get(sid, sid) for sid in user.group_sids), key=lambda name: (name.startswith("S-1-"), name.lower())
+    )
 
 
 def rule_lines(given: Standing) -> list[RuleLine]:
@@ -232,7 +133,7 @@ def rule_lines(given: Standing) -> list[RuleLine]:
     ]  # fmt: skip
 
 
-def under(user: User, policy: Policy) -> dict[str, Any]:
+def under(report: Report, user: User, policy: Policy) -> Report:
     """Parts 6 to 10: what the policy gives to this person."""
     lines, pools, asker = offers.lines_of(policy), offers.pools_by_id(), Asker.of(user)
     own = list(open_of(user)) if user.pk else []
@@ -242,20 +143,22 @@ def under(user: User, policy: Policy) -> dict[str, Any]:
     chosen = {offer.desktop.pk: offer.line.pk for offer in offered.offers if offer.line and not offer.assigned}
     full = len(chosen) >= offers.room(policy, len(own))
     choice = Choice(chosen, [each.desktop_id for each in own], offered.held, full)
-    return {
-        "policy": str(policy),
-        "maximum": policy.max_desktops,
-        "pools": [pool_line(line, asker, pools, choice) for line in lines],
-        "assigned": [held(each) for each in own],
-        "connecting": [on_connect(offer, policy) for offer in with_user(offered.offers, own)],
-    }
+    return replace(
+        report,
+        maximum=policy.max_desktops,
+        pools=[pool_line(line, asker, pools, choice) for line in lines],
+        assigned=[held(each) for each in own],
+        connecting=[on_connect(offer, policy) for offer in with_user(offered.offers, own)],
+    )
 
 
 def with_user(made: Sequence[offers.Offer], own: Sequence[Assignment]) -> list[offers.Offer]:
     """The offers, their assignments carrying the groups that the directory says now."""
     fresh = {each.pk: each for each in own}
     return [
-        offers.Offer(each.desktop, each.name, fresh.get(each.assignment.pk, each.assignment), each.line) if each.assignment else each
+        offers.Offer(each.desktop, each.name, fresh.get(each.assignment.pk, each.assignment), each.line)
+        if each.assignment
+        else each
         for each in made
     ]
 
@@ -280,7 +183,9 @@ class Choice:
         """The judged verdict, or why a desktop that could be offered is not among the chosen."""
         if judged != verdicts.OFFERED or self.chosen.get(desktop) == line.pk:
             return judged
-        reached = sum(each == line.pk for each in self.chosen.values()) + self.held.get(line.pk, 0) >= offers.wanted(line)
+        reached = sum(each == line.pk for each in self.chosen.values()) + self.held.get(line.pk, 0) >= offers.wanted(
+            line
+        )
         return verdicts.QUANTITY_REACHED if reached or not self.full else verdicts.MAX_DESKTOPS
 
 
@@ -337,5 +242,3 @@ def filters_of(line: PoolAssignment) -> list[str]:
     if rows:
         said.append("Desktops: " + joined.join(f"{row['attribute']} {row['condition']} {row['value']}" for row in rows))
     return said
-
-

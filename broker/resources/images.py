@@ -48,7 +48,7 @@ class ImageForm(PageForm):
 
     is_core = CoreField(
         label="Core (BYOP)",
-        help_text="AWS does not tell Core bundles from ordinary ones; a name with “core” or “byop” in it is taken as a hint.",
+        help_text="AWS does not tell Core bundles from others; “core” or “byop” in the name is taken as a hint.",
     )
 
     class Meta:
@@ -130,7 +130,9 @@ class ImagePages(Pages):
             "Deploy", url=deploy_address, row=True, permission="view", applies=lambda row: not row.missing
         ),
         "core": Action("Mark as Core (BYOP)", set_core(True), bulk=True, applies=lambda row: row.is_core is not True),
-        "not_core": Action("Mark as not Core", set_core(False), bulk=True, applies=lambda row: row.is_core is not False),
+        "not_core": Action(
+            "Mark as not Core", set_core(False), bulk=True, applies=lambda row: row.is_core is not False
+        ),
     }
 
     @classmethod

@@ -27,7 +27,13 @@ State = Job.State
 STATES = {"pending": "moving", "running": "running", "finished": "done", "cancelled": "stopped", "aborted": "problem"}
 RECENT = timedelta(hours=24)
 LATE = timedelta(minutes=5)
-PAGES_OF = {"desktop": "desktops:edit", "center": "centers:edit", "user": "users:edit", "pool": "pools:edit", "image": "images:edit"}
+PAGES_OF = {
+    "desktop": "desktops:edit",
+    "center": "centers:edit",
+    "user": "users:edit",
+    "pool": "pools:edit",
+    "image": "images:edit",
+}
 SECRET = ("secret", "password", "token", "key")
 
 
@@ -144,9 +150,19 @@ def cancel(request: HttpRequest, job: Job) -> str:
 def retry(request: HttpRequest, job: Job) -> str:
     """File an aborted job once more; the old one stays for the record."""
     again = enqueue(
-        Wish(job.kind, job.subject, job.subject_name, job.context, job.payload, None, job.key, job.batch, job.cause, job.plan,
-             job.priority)
-    )  # fmt: skip
+        Wish(
+            job.kind,
+            job.subject,
+            job.subject_name,
+            job.context,
+            job.payload,
+            key=job.key,
+            batch=job.batch,
+            cause=job.cause,
+            plan=job.plan,
+            priority=job.priority,
+        )
+    )
     audit.record("job.retried", f"{job.kind} {job.pk} is tried again as {again.pk}.", subject=again)
     return f"{job.kind} {job.pk} is tried again as job {again.pk}."
 
@@ -161,7 +177,9 @@ class JobPages(Pages):
 
     model, area, table, filterset = Job, "jobs", JobTable, JobFilter
     title = "Job Queue"
-    intro = "What the broker is doing and will do. Pending, running, and aborted in the last 24 hours, unless you filter."
+    intro = (
+        "What the broker is doing and will do. Pending, running, and aborted in the last 24 hours, unless you filter."
+    )
     empty = "Scans, starts, stops, releases and deployments are listed here while they wait or run."
     search = ["kind", "subject_name", "plan", "cause", "message", "reason"]
     order = "-id"

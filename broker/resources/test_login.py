@@ -38,7 +38,9 @@ class TestLoginForm(PlainForm):
         help_text="Where the person would sign in from. Assignment rules may depend on it.",
     )  # fmt: skip
     address = forms.CharField(
-        label="Or the client's IP address", required=False, help_text="The location is then found by the rules of the locations."
+        label="Or the client's IP address",
+        required=False,
+        help_text="The location is then found by the rules of the locations.",
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -86,6 +88,8 @@ def as_file(report: Report, kind: str) -> HttpResponse:
         body = json.dumps({"summary": report.verdict, **asdict(report)}, indent=2, default=str)
         answer = HttpResponse(body, content_type="application/json")
     else:
-        answer = HttpResponse(render_to_string("resources/test_login.txt", {"report": report}), content_type="text/plain; charset=utf-8")
+        answer = HttpResponse(
+            render_to_string("resources/test_login.txt", {"report": report}), content_type="text/plain; charset=utf-8"
+        )
     answer["Content-Disposition"] = f'attachment; filename="{name}.{"json" if kind == "json" else "txt"}"'
     return answer

@@ -25,6 +25,7 @@
       const secrets = [...form.querySelectorAll("input[type=password]")].map((field) => [field.name, field.value]);
       form.replaceChildren(...fresh.childNodes);
       for (const [name, value] of secrets) if (form.elements[name]) form.elements[name].value = value;
+      form.inert = false;
       form.dispatchEvent(new Event("usher:swap", { bubbles: true }));
       focusAfter(form, button);
     } catch {

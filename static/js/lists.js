@@ -57,8 +57,8 @@
     const fresh = new DOMParser().parseFromString(`<div>${await answer.text()}</div>`, "text/html").body.firstChild;
     const [now, then] = [rows(part), rows(fresh)];
     const same = [...now.keys()].join() === [...then.keys()].join();
-    if (same) now.forEach((row, key) => refreshCells(row, then.get(key)));
-    else if (!busy(part)) part.replaceChildren(...fresh.childNodes);
+    if (!same && !busy(part)) part.replaceChildren(...fresh.childNodes);
+    else now.forEach((row, key) => { if (then.has(key)) refreshCells(row, then.get(key)); });
     part.dispatchEvent(new Event("usher:swap", { bubbles: true }));
     return true;
   };

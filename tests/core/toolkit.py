@@ -40,7 +40,7 @@ class ServerForm(ConfigForm):
         model = AuthenticationServer
         fields: ClassVar = ["name", "kind", "position", "active", "domain", "notes"]
         widgets: ClassVar = {
-            "kind": forms.Select(attrs=RELOAD, choices=[("local", "Local"), ("ad", "Active Directory")])
+            "kind": forms.Select(attrs=RELOAD, choices=[("ad", "Active Directory"), ("local", "Local")])
         }
 
     sections: ClassVar = [

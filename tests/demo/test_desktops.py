@@ -11,6 +11,7 @@ from agents.models import Agent, AgentEvent, EnrolmentToken
 from agents.services import command
 from broker.connect import events
 from broker.connect.models import DesktopSession
+from broker.core.clock import now
 from broker.demo.desktops.disk import IMAGE_UUID, load
 from broker.demo.desktops.fleet import Fleet
 from broker.demo.desktops.machine import CannotDo
@@ -172,7 +173,7 @@ def test_a_machine_that_nobody_approved_keeps_asking_and_loses_nothing(here: Wor
 def test_a_revoked_token_enrols_nobody(live_server: LiveServer, tmp_path: Path) -> None:
     with world(live_server.url, tmp_path, bake=True) as here:
         here.enrolled("bob")
-        EnrolmentToken.objects.update(revoked_at=make.now())
+        EnrolmentToken.objects.update(revoked_at=now())
         here.becomes("carol", "AVAILABLE")
         place = here.fleet.places[of_user(here.aws, "carol").id]
         wait_for(lambda: bool(place.agent and "bad_token" in place.agent.trouble), 10, "refused")
@@ -185,7 +186,11 @@ def test_what_happens_while_the_broker_is_away_is_told_later(live_server: LiveSe
         wait_for(lambda: bool(place.agent and "does not answer" in place.agent.trouble), 10, "trouble is seen")
         here.fleet.close()
         assert [each["type"] for each in load(place.machine.path).spool] == ["agent_start", "login"]
-        again = Fleet(type(here.fleet.options)(**{**vars(here.fleet.options), "broker": type(here.fleet.options.broker)(live_server.url)}))
+        again = Fleet(
+            type(here.fleet.options)(
+                **{**vars(here.fleet.options), "broker": type(here.fleet.options.broker)(live_server.url)}
+            )
+        )
         try:
             again.look()
             assert [each.type for each in here.told("bob", "agent_start", "login")] == ["agent_start", "login"]

@@ -63,9 +63,16 @@ def log_out(request: HttpRequest, row: Desktop) -> str:
     reason = f"{request.user} asked for it"
     with transaction.atomic():
         enqueue(
-            Wish("logout", ref(row), str(row), payload={"reason": reason}, key=f"logout:{row.pk}", cause="administrator",
-                 priority=URGENT)
-        )  # fmt: skip
+            Wish(
+                "logout",
+                ref(row),
+                str(row),
+                payload={"reason": reason},
+                key=f"logout:{row.pk}",
+                cause="administrator",
+                priority=URGENT,
+            )
+        )
         audit.record("session.logout_requested", f"Log-out of {listed(live(row))} asked for.", desktop=row, subject=row)
     return f"{listed(live(row))} will be logged out of {row}."
 
@@ -114,7 +121,9 @@ def delete_from_disk(request: HttpRequest, row: Desktop) -> str:
             Wish("delete_desktop", ref(row), str(row), payload={"reason": reason}, key=f"delete:{row.pk}",
                  cause="administrator", priority=URGENT)
         )  # fmt: skip
-        audit.record("center.delete_requested", "Delete from disk asked for.", desktop=row, subject=row, level="warning")
+        audit.record(
+            "center.delete_requested", "Delete from disk asked for.", desktop=row, subject=row, level="warning"
+        )
     return f"{row} will be deleted from disk."
 
 

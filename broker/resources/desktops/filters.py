@@ -24,13 +24,21 @@ class DesktopFilter(PageFilter):
     pool = django_filters.ModelChoiceFilter(queryset=Pool.objects.order_by("name"), label="Pool", method="in_pool")
     power = django_filters.ChoiceFilter(choices=Desktop.Power, label="Power")
     agent = django_filters.ChoiceFilter(
-        choices=[(AgentAxis.NEVER, "Never seen"), (AgentAxis.REACHABLE, "Reachable"), (AgentAxis.UNREACHABLE, "Unreachable")],
+        choices=[
+            (AgentAxis.NEVER, "Never seen"),
+            (AgentAxis.REACHABLE, "Reachable"),
+            (AgentAxis.UNREACHABLE, "Unreachable"),
+        ],
         label="Agent",
         method="with_agent",
     )
     availability = django_filters.ChoiceFilter(choices=Desktop.Availability, label="Availability")
     assignment = django_filters.ChoiceFilter(
-        choices=[("none", "Nobody"), (Assignment.Kind.POLICY, "Policy-assigned"), (Assignment.Kind.HARD, "Hard-assigned")],
+        choices=[
+            ("none", "Nobody"),
+            (Assignment.Kind.POLICY, "Policy-assigned"),
+            (Assignment.Kind.HARD, "Hard-assigned"),
+        ],
         label="Assigned Users",
         method="assigned",
     )

@@ -61,14 +61,16 @@ class DesktopForm(PageForm):
             "display_name": "What people see. Left empty, it follows the image and the user again.",
             "unavailable_reason": "Shown here and in Test Login.",
             "address_override": "An address or host name for connections, in place of the one that AWS tells.",
-            "plans_off": "Nothing is stopped, released or logged out by a plan, and it is not offered. For building images.",
+            "plans_off": "No plan stops, releases or logs out, and it is not offered. For building images.",
             "deletable": "Without it nobody can delete it here, and no release plan does.",
         }
         labels: ClassVar = {"plans_off": "Plans do not act here"}
 
     sections: ClassVar = [
         Section("Desktop", "", ["display_name", "tags", "notes"]),
-        Section("Availability", "An unavailable desktop is offered to nobody new.", ["availability", "unavailable_reason"]),
+        Section(
+            "Availability", "An unavailable desktop is offered to nobody new.", ["availability", "unavailable_reason"]
+        ),
         Section("Rules for this desktop", "", ["address_override", "plans_off", "deletable"]),
     ]
 
@@ -101,7 +103,9 @@ class DesktopForm(PageForm):
 class ReasonForm(PlainForm):
     """Why desktops are made unavailable."""
 
-    reason = forms.CharField(label="Why it is unavailable", max_length=255, help_text="Shown on the row and in Test Login.")
+    reason = forms.CharField(
+        label="Why it is unavailable", max_length=255, help_text="Shown on the row and in Test Login."
+    )
 
 
 class TagsForm(PlainForm):
@@ -114,7 +118,12 @@ class TagsForm(PlainForm):
 class NoteForm(PlainForm):
     """A line for the notes."""
 
-    note = forms.CharField(label="Note", max_length=500, widget=forms.Textarea(attrs={"rows": 3}), help_text="Added below what stands there.")
+    note = forms.CharField(
+        label="Note",
+        max_length=500,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="Added below what stands there.",
+    )
 
 
 class DeleteForm(PlainForm):
@@ -137,8 +146,12 @@ class DeleteForm(PlainForm):
 class AssignForm(PlainForm):
     """Whom a desktop is given to, and how firmly (RULES 10, 14)."""
 
-    login = forms.CharField(label="User name", max_length=255, help_text="Load people who are not listed under Users first.")
-    server = forms.ModelChoiceField(AuthenticationServer.objects.none(), label="Domain", required=False, empty_label="Any")
+    login = forms.CharField(
+        label="User name", max_length=255, help_text="Load people who are not listed under Users first."
+    )
+    server = forms.ModelChoiceField(
+        AuthenticationServer.objects.none(), label="Domain", required=False, empty_label="Any"
+    )
     kind = forms.ChoiceField(
         label="Assignment",
         choices=[
@@ -158,7 +171,7 @@ class AssignForm(PlainForm):
             del self.fields["override"]
         else:
             self.fields["override"].help_text = (
-                f"AWS bound it to {self.bound()}. Only a hard assignment to somebody else overrides this; at the desktop "
+                f"AWS bound it to {self.bound()}. Only a hard assignment overrides this; at the desktop "
                 "they still need the right to log on."
             )
 
@@ -179,7 +192,9 @@ class AssignForm(PlainForm):
         if not bound or self.is_owner(user, bound):
             return cleaned
         if cleaned.get("kind") != Assignment.Kind.HARD:
-            self.add_error("kind", f"AWS bound this WorkSpace to {bound}: only a hard assignment gives it to somebody else.")
+            self.add_error(
+                "kind", f"AWS bound this WorkSpace to {bound}: only a hard assignment gives it to somebody else."
+            )
         elif not cleaned.get("override"):
             self.add_error("override", f"Confirm that {user} gets the WorkSpace that AWS bound to {bound}.")
         return cleaned

@@ -53,7 +53,10 @@ def axes(row: Desktop) -> list[tuple[str, SafeString]]:
     return [
         ("Power", status(POWER.get(row.power, "unknown"), row.get_power_display(), power_note(row))),
         ("Agent", agent_word(row)),
-        ("Availability", status(AVAILABILITY[row.availability], row.get_availability_display(), row.unavailable_reason)),
+        (
+            "Availability",
+            status(AVAILABILITY[row.availability], row.get_availability_display(), row.unavailable_reason),
+        ),
         ("Assigned Users", holder(holding(row))),
         ("Session", session_word(row)),
     ]
@@ -62,9 +65,12 @@ def axes(row: Desktop) -> list[tuple[str, SafeString]]:
 def planned(row: Desktop) -> list[dict[str, Any]]:
     """What will happen to it, soonest first, in words."""
     owner = holding(row)
-    jobs = Job.objects.filter(subject=ref(row), state__in=[Job.State.PENDING, Job.State.RUNNING]).order_by("run_at", "pk")
+    jobs = Job.objects.filter(subject=ref(row), state__in=[Job.State.PENDING, Job.State.RUNNING]).order_by(
+        "run_at", "pk"
+    )
     return [
-        {"job": job, "words": job_words(job, str(owner.user) if owner else "somebody"), "at": job.run_at} for job in jobs
+        {"job": job, "words": job_words(job, str(owner.user) if owner else "somebody"), "at": job.run_at}
+        for job in jobs
     ]
 
 

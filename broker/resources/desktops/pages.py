@@ -31,7 +31,15 @@ class DesktopPages(Pages):
     title = "Desktops"
     intro = "Every desktop of every center: its power, its agent, whether it is offered, whose it is, and who is on it."
     empty = "Desktops appear here when a center is scanned, or when you deploy an image from a center."
-    search = ["name", "display_name", "ref", "address", "bound_user", "holding__user__login", "holding__user__display_name"]
+    search = [
+        "name",
+        "display_name",
+        "ref",
+        "address",
+        "bound_user",
+        "holding__user__login",
+        "holding__user__display_name",
+    ]
     can_delete = False
     form_template = "resources/desktop.html"
     actions = {

@@ -118,7 +118,9 @@ def delete_disk(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask for the name, say what is lost, then queue the termination."""
     row = get_object_or_404(desktops(), pk=pk)
     if not row.deletable or not actions.present(row):
-        messages.error(request, f"{row} is not allowed to be permanently deleted from disk. The switch is on this page.")
+        messages.error(
+            request, f"{row} is not allowed to be permanently deleted from disk. The switch is on this page."
+        )
         return SeeOther(DesktopPages.page_url(row))
     form = DeleteForm(request.POST or None, name=str(row))
     if request.method == "POST" and form.is_valid():
@@ -182,4 +184,3 @@ def told(request: HttpRequest, agent: Agent, verb: str, change: dict[str, Any], 
 def waiting_address() -> str:
     """The approval list."""
     return reverse("desktops:waiting")
-

@@ -65,7 +65,7 @@ class UserForm(PageForm):
             self.prepare_password()
         own = Access.objects.filter(user=self.instance).first() if self.instance.pk else None
         if own is not None:
-            self.initial |= {"role": own.role_id, "policy": own.policy_id}
+            self.initial.update({"role": own.role_id, "policy": own.policy_id})
 
     def prepare_password(self) -> None:
         """A new person needs one; later it is only replaced."""

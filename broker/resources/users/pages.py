@@ -54,7 +54,7 @@ def enable(request: HttpRequest, person: User) -> str:
 
 def test_login_address(person: User) -> str:
     """Test Login with this person filled in."""
-    query = urlencode({"login": person.login, "server": person.server_id})
+    query = urlencode({"login": str(person.login), "server": int(person.server_id)})
     return f"{reverse('users:test_login')}?{query}"
 
 
@@ -78,7 +78,9 @@ class UserPages(Pages):
             disable,
             bulk=True,
             danger=True,
-            confirm=lambda rows: f"{words.count(len(rows), 'person', 'people')} can no longer sign in, and are signed out now.",
+            confirm=lambda rows: (
+                f"{words.count(len(rows), 'person', 'people')} can no longer sign in, and are signed out now."
+            ),
             applies=lambda row: row.is_active,
         ),
         "enable": Action("Enable", enable, bulk=True, applies=lambda row: not row.is_active),
@@ -107,7 +109,9 @@ class UserPages(Pages):
     def in_use(cls, row: Any) -> list[tuple[str, str]]:
         """Whoever holds a desktop stays until it is released."""
         held = Assignment.objects.filter(user=row, closed_at=None).select_related("desktop")
-        return [(f"Desktop “{each.desktop}” is assigned", reverse("desktops:edit", args=[each.desktop_id])) for each in held]
+        return [
+            (f"Desktop “{each.desktop}” is assigned", reverse("desktops:edit", args=[each.desktop_id])) for each in held
+        ]
 
     @classmethod
     def keep(cls, row: Any) -> str:
@@ -149,12 +153,14 @@ def offered(person: User) -> dict[str, Any]:
 def history(request: HttpRequest, person: User) -> dict[str, Any]:
     """What they had and did."""
     entries = LogEntry.objects.filter(user_ref=ref(person))[:HISTORY] if request.user.has_perm("log.view") else None
+    on_desktops = DesktopSession.objects.filter(user=person).select_related("desktop")
+    here = PortalSession.objects.filter(user=person).select_related("role", "policy", "location")
     return {
         "assignments": person.assignments.select_related("desktop", "pool").order_by("-pk")[:HISTORY],
-        "desktop_sessions": DesktopSession.objects.filter(user=person).select_related("desktop").order_by("-started_at")[:HISTORY],
-        "portal_sessions": PortalSession.objects.filter(user=person).select_related("role", "policy", "location").order_by("-pk")[:HISTORY],
+        "desktop_sessions": on_desktops.order_by("-started_at")[:HISTORY],
+        "portal_sessions": here.order_by("-pk")[:HISTORY],
         "location": Location.objects.filter(pk=person.last_location).first() if person.last_location else None,
         "test_login_address": test_login_address(person),
         "log": entries,
         "log_address": f"?user={ref(person)}",
-    }  # fmt: skip
+    }

@@ -25,7 +25,7 @@ RULES = AssignmentRule.objects.filter(server=OuterRef("server"), enabled=True).f
 )
 GIVEN = Access.objects.filter(user=OuterRef("pk"), policy__isnull=False)
 LEFT = Q(is_active=False) | Q(gone_at__isnull=False)
-# Whoever the rules of their server do not name, wherever they sign in (RULES 31). Local people are given access directly.
+# Whom no rule of their server names, wherever they sign in (RULES 31). Local people are given access directly.
 WITHOUT_RULE = Q(is_active=True, gone_at=None) & ~Q(server__kind=LOCAL) & ~Exists(RULES) & ~Exists(GIVEN)
 
 

@@ -78,7 +78,12 @@ class UserFilter(PageFilter):
         queryset=AuthenticationServer.objects.order_by("position", "name"), label="Authentication Server"
     )
     state = django_filters.ChoiceFilter(
-        choices=[("active", "Active"), ("disabled", "Disabled"), ("left", "Left"), ("leavers", "Left or disabled, with desktops")],
+        choices=[
+            ("active", "Active"),
+            ("disabled", "Disabled"),
+            ("left", "Left"),
+            ("leavers", "Left or disabled, with desktops"),
+        ],
         label="State",
         method="in_state",
     )

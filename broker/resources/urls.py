@@ -1,0 +1,33 @@
+"""The addresses of Dashboard, Resources and System; broker/urls.py includes this as it is."""
+
+from django.urls import URLPattern, URLResolver, include, path
+
+from broker.resources.dashboard import dashboard
+from broker.resources.desktops import views
+from broker.resources.desktops.pages import DesktopPages
+from broker.resources.images import ImagePages
+from broker.resources.jobs_page import JobPages
+from broker.resources.log_page import LogPages
+from broker.resources.search import search
+from broker.resources.test_login import test_login
+from broker.resources.users.pages import UserPages
+
+desktops = [
+    path("waiting/", views.waiting, name="waiting"),
+    path("waiting/<int:pk>/", views.decide, name="decide"),
+    path("change/<slug:key>/", views.change, name="change"),
+    path("<int:pk>/assign/", views.assign, name="assign"),
+    path("<int:pk>/delete_disk/", views.delete_disk, name="delete_disk"),
+    *DesktopPages.urls(),
+]
+users = [path("test-login/", test_login, name="test_login"), *UserPages.urls()]
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("dashboard/", dashboard, name="dashboard"),
+    path("search/", search, name="search"),
+    path("resources/desktops/", include((desktops, "desktops"))),
+    path("resources/images/", include((ImagePages.urls(), "images"))),
+    path("resources/users/", include((users, "users"))),
+    path("system/jobs/", include((JobPages.urls(), "jobs"))),
+    path("system/log/", include((LogPages.urls(), "log"))),
+]
