@@ -1,5 +1,6 @@
 """The two steps of Load users (seed ch. 6)."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -16,6 +17,7 @@ from authservers.services import directory
 from broker.core.forms import PlainForm, when
 from broker.core.widgets import DUAL_LIST_LIMIT, Choice, DualList
 
+GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 SCOPES = {
     scopes.USER: "Select a specific user",
     scopes.RECENT: "Select from recently created users",
@@ -112,7 +114,7 @@ class PeopleField(forms.Field):
         guids = [str(entry).partition(" ")[0] for entry in value or []]
         if not guids:
             raise ValidationError("Select at least one user, with Add item.")
-        if not all(len(guid) == 36 and guid.replace("-", "").isalnum() for guid in guids):
+        if not all(GUID.fullmatch(guid) for guid in guids):
             raise ValidationError("This selection cannot be read. Begin again with step 1.")
         return guids
 

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from django import forms
 
-from broker.core.forms import PageForm, Section, When, speak, unless
+from broker.core.forms import PageForm, Section, When, unless
 from gateways.models import Gateway
 from plans.fields import TaggedText, tag_errors, tag_list, template_errors
 from plans.forms import NOTES, notes
@@ -66,7 +66,6 @@ class ProtocolPlanForm(PageForm):
             row = stored.get((client, protocol))
             for name, field in made.items():
                 self.fields[f"{prefix}_{name}"] = field
-                speak(field, str(field.label))
                 if name != "priority":
                     conditions[f"{prefix}_{name}"] = unless(f"{prefix}_priority", "", "None")
                 if row or plan.pk:

@@ -65,7 +65,8 @@ def protocols(plan: ProtocolPlan) -> list[str]:
     """ "Web client: RDP." and so on, from the prefetched rows."""
     rows = [row for row in plan.choices.all() if row.priority]
     by_client = {client: [row for row in rows if row.client == client] for client in ProtocolChoice.Client}
-    return [f"{client.label}: {words.listed(map(protocol, found), 'then')}." for client, found in by_client.items() if found]
+    said = ((client.label, words.listed(map(protocol, found), "then")) for client, found in by_client.items() if found)
+    return [f"{client}: {names}." for client, names in said]
 
 
 def protocol(row: Any) -> str:

@@ -64,7 +64,7 @@ class PoolPages(Pages):
         found = rules.desktops(row).select_related("center").order_by("name")
         total = found.count()
         return {
-            **draft, "used_by": cls.in_use(row), "desktops": DesktopTable(found[:SHOWN]), "total": total,
+            **draft, "used_by": cls.in_use(row), "desktops": DesktopTable(list(found[:SHOWN])), "total": total,
             "left_out": max(0, total - SHOWN), "desktops_url": f"{reverse('desktops:list')}?pool={row.pk}",
         }  # fmt: skip
 

@@ -128,7 +128,7 @@ def corp_pools(center: Center) -> tuple[Pool, Pool]:
         display_name="Shared desktop",
         parent=whole,
         defined_by=Pool.By.ATTRIBUTES,
-        rules=[{"attribute": "name", "condition": "bw", "value": "shared-"}],
+        rules=[{"attribute": "display_name", "condition": "bw", "value": "shared-"}],
     )
     return personal, shared
 

@@ -74,7 +74,7 @@ def _supervise(instance: Instance) -> int:
 def _announce(instance: Instance, variables: Mapping[str, str]) -> None:
     """Say where it is and how to get in. The demo tells its accounts, an empty broker its one-time set-up link."""
     if instance.demo:
-        write_demo_card(instance, _asked("enrolment_token", variables))
+        write_demo_card(instance)
         say(f"Ready: {instance.url}")
         say(f"  administrator  {ADMINISTRATOR[0]} / {ADMINISTRATOR[1]}")
         say(f"  users          {', '.join(PEOPLE)} / {PEOPLES_PASSWORD}")

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from broker.embedded import tls
 from broker.embedded.folder import CannotStart, kept_secret, write_private
@@ -66,7 +67,7 @@ def check_port(bind: str, port: int) -> None:
 
 def kept_ports(path: Path) -> dict[str, int]:
     """The simulated world's ports: those of the last start where still free, so that what points at them stays true."""
-    before = json.loads(path.read_text()) if path.exists() else {}
+    before = _json(path)
     ports = {name: _free_port(before.get(name, 0)) for name in WORLD_PORTS}
     path.write_text(json.dumps(ports))
     return ports
@@ -121,17 +122,20 @@ def write_environment(path: Path, variables: Mapping[str, str]) -> None:
     write_private(path, "".join(f"{name}={shlex.quote(value)}\n" for name, value in sorted(kept.items())))
 
 
-def write_demo_card(instance: Instance, enrolment_token: str) -> None:
-    """$DATA/demo.json: addresses, accounts, AWS, directories. Mode 600, for people and tests beside the demo."""
-    directories = instance.data / "directory" / "directory.json"
+def write_demo_card(instance: Instance) -> None:
+    """$DATA/demo.json: addresses, accounts, AWS, directories, tokens. Mode 600, for people and tests beside the demo."""
     card = {
         "url": instance.url,
         "accounts": dict([ADMINISTRATOR, *((name, PEOPLES_PASSWORD) for name in PEOPLE)]),
         "aws": {"endpoint": instance.aws_endpoint},
-        "enrolment_token": enrolment_token,
-        "directories": json.loads(directories.read_text()) if directories.exists() else {},
+        "directories": _json(instance.data / "directory" / "directory.json"),
+        "enrolment_tokens": _json(instance.data / "image.json"),
     }
     write_private(instance.data / "demo.json", json.dumps(card, indent=2) + "\n")
+
+
+def _json(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text())) if path.exists() else {}
 
 
 def _fernet_key() -> str:

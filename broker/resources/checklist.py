@@ -1,6 +1,7 @@
 """The first-run checklist: the seed's chapters 5 to 7 as steps with links. It is gone once all of them are done."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import Exists, QuerySet
 from django.http import HttpRequest
@@ -45,9 +46,9 @@ STEPS: list[Step] = [
 ]  # fmt: skip
 
 
-def found() -> dict[str, QuerySet[object]]:
+def found() -> dict[str, QuerySet[Any]]:
     """What each step leaves behind."""
-    rows: dict[str, QuerySet[object]] = {
+    return {
         "server": AuthenticationServer.objects.exclude(kind=LOCAL),
         "center": Center.objects.all(),
         "users": User.objects.exclude(server__kind=LOCAL),
@@ -59,14 +60,13 @@ def found() -> dict[str, QuerySet[object]]:
         "rule": AssignmentRule.objects.all(),
         "test": LogEntry.objects.filter(event="admin.test_login"),
     }
-    return rows
 
 
 def checklist(request: HttpRequest) -> list[Step]:
     """The steps with what is done, in one statement; empty when all of it is."""
     asked = {f"has_{key}": Exists(rows.order_by()) for key, rows in found().items()}
     answers = AuthenticationServer.objects.filter(kind=LOCAL).values(**asked)[:1]
-    done = next(iter(answers), {})
+    done: dict[str, bool] = next(iter(answers), {})
     steps = [
         Step(
             step.key,

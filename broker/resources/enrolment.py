@@ -64,7 +64,8 @@ def make_token(request: HttpRequest, pk: int) -> HttpResponse:
     center = get_object_or_404(Center, pk=pk)
     days: Any = request.POST.get("valid", "")
     text = issue(center, str(request.user), int(days) if days in {"30", "365"} else None)
-    context = CenterPages.context(request, center, text=text, cancel_url=CenterPages.url("edit", center))
+    back = CenterPages.url("edit", center)
+    context = CenterPages.context(request, center, text=text, cancel_url=back, list_title=CenterPages.title)
     return render(request, "centers/enrolment_token.html", context)
 
 

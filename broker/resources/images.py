@@ -40,7 +40,7 @@ class CoreField(forms.TypedChoiceField):
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         """Compared as entries."""
-        return self.prepare_value(initial) != (data or "unknown")
+        return bool(self.prepare_value(initial) != (data or "unknown"))
 
 
 class ImageForm(PageForm):

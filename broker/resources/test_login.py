@@ -10,7 +10,8 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 
 from authservers.models import AuthenticationServer
-from broker.connect.explain import Report, explain
+from broker.connect.explain import explain
+from broker.connect.report import Report
 from broker.connect.verdicts import OFFERED
 from broker.core import audit
 from broker.core.forms import PlainForm

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, Dialog, Page, Route, expect
 from pytest_django.live_server_helper import LiveServer
 
 from authservers.models import AuthenticationServer
@@ -79,8 +79,13 @@ def test_fields_that_do_not_apply_are_gone(tab: Page) -> None:
 
 
 def test_leaving_with_changes_asks(tab: Page) -> None:
-    asked = []
-    tab.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    asked: list[str] = []
+
+    def agree(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
+    tab.on("dialog", agree)
     tab.goto("/servers/add/")
     tab.get_by_role("link", name="Cancel").click()
     tab.wait_for_url("**/servers/")
@@ -93,15 +98,15 @@ def test_leaving_with_changes_asks(tab: Page) -> None:
 
 
 def test_a_form_is_sent_once(tab: Page) -> None:
-    sent = []
-    tab.on("request", lambda request: request.method == "POST" and sent.append(request.url))
+    sent: list[str] = []
+    tab.on("request", lambda request: sent.append(request.method))
     tab.goto("/servers/add/")
     tab.get_by_label("Authentication Server name").fill("East")
     tab.get_by_label("Host").fill("dc1")
     tab.get_by_label("Password").fill("s3cret-9")
     tab.locator("[data-save]").dblclick()
     expect(tab.get_by_role("status")).to_contain_text("Created")
-    assert len(sent) == 1
+    assert sent.count("POST") == 1
 
 
 def test_ticked_rows_raise_a_bar_and_a_refresh_leaves_them_ticked(tab: Page) -> None:

@@ -21,7 +21,6 @@ from broker.demo.aws import constants
 from broker.demo.aws.server import Simulator
 from broker.demo.desktops import client, image
 from broker.demo.desktops.control import Control
-from broker.demo.desktops.machine import Machine
 from broker.demo.directory.__main__ import describe
 from broker.demo.directory.certificates import Certificates
 from broker.demo.directory.server import DirectoryServer
@@ -30,9 +29,9 @@ from centers.models import Center, Desktop
 from plans.models import PowerControlPlan, ReleasePlan
 from policies.models import AssignmentRule, Policy
 from pools.models import Assignment, Pool
-from pools.rules import desktops_of
+from pools.rules import desktops
 from tests import make
-from tests.aws_simulator import of_user, simulator
+from tests.aws_simulator import simulator
 from tests.demo.desktop_world import NETWORK, world
 from tests.directory_fixtures import directory_certificates, directory_server
 from tests.services import wait_for
@@ -132,8 +131,9 @@ def test_the_scan_after_the_seed_gives_bound_desktops_to_their_people_and_alice_
     assert {"bob", "carol"} <= set(owners)
     assert "alice" not in owners
     assert not Desktop.objects.filter(bound_user__iexact="alice").exists()
-    shared = desktops_of(Pool.objects.get(name="Corp shared desktops"))
-    assert sorted(each.name for each in shared) == ["shared-win11-01", "shared-win11-02"] or shared.count() == 2
+    shared = desktops(Pool.objects.get(name="Corp shared desktops"))
+    assert sorted(each.display_name for each in shared) == ["shared-win11-01", "shared-win11-02"]
+    assert desktops(Pool.objects.get(name="Corp personal WorkSpaces")).count() == 6
 
 
 def test_without_the_simulated_world_the_command_says_what_to_do(
@@ -144,11 +144,6 @@ def test_without_the_simulated_world_the_command_says_what_to_do(
         seed()
     with pytest.raises(CommandError, match="not running"):
         do("bob", "login")
-
-
-def machine_of(here: Simulator, places: dict[str, Machine], user: str) -> Machine:
-    """The machine of an AWS user."""
-    return places[of_user(here, user).id]
 
 
 def test_a_person_at_a_desktop_is_named_as_the_directory_names_them(

@@ -1,5 +1,6 @@
 """`python -m broker.embedded run`, whole: started, disturbed, killed, started again."""
 
+import json
 import os
 import re
 import signal
@@ -31,14 +32,14 @@ def free_port() -> int:
 
 
 class Running:
-    """One `broker.embedded run` and what it said."""
+    """One `broker.embedded run` (or demo) and what it said."""
 
-    def __init__(self, data: Path, port: int, **given: str) -> None:
+    def __init__(self, data: Path, port: int, mode: str = "run", **given: str) -> None:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("USHER_")}
         self.data, self.port = data, port
         self.environment = {**kept, "DATA": str(data), "PORT": str(port), **given}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "broker.embedded", "run"],
+            [sys.executable, "-m", "broker.embedded", mode],
             cwd=BASE_DIR,
             env=self.environment,
             stdout=subprocess.PIPE,
@@ -97,6 +98,12 @@ def processes(data: Path) -> dict[int, str]:
         except (OSError, ValueError):
             continue
     return found
+
+
+def memory(data: Path) -> int:
+    """Bytes of the instance's processes, shared pages counted once."""
+    texts = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in processes(data)]
+    return sum(int(kilobytes) * 1024 for text in texts for kilobytes in re.findall(r"^Pss: +(\d+)", text, re.MULTILINE))
 
 
 def process(data: Path, words: str) -> int:
@@ -202,3 +209,19 @@ def test_ctrl_c_ends_all_and_the_next_start_goes_on(instance: Running) -> None:
     finally:
         assert third.end(signal.SIGTERM) == 0
     assert processes(instance.data) == {}
+
+
+def test_the_demo_is_small_tells_how_to_use_it_and_leaves_nothing_when_killed(tmp_path: Path) -> None:
+    demo = Running(tmp_path / "data", free_port(), "demo")
+    try:
+        assert "Ready" in demo.wait_ready()
+        card = json.loads((demo.data / "demo.json").read_text())
+        assert card["url"] == f"http://127.0.0.1:{demo.port}"
+        assert card["accounts"]["admin"] == "demo-Admin1"
+        assert card["directories"]["CORP"]["port"]
+        assert card["enrolment_tokens"]
+        assert demo.is_alive()
+        assert memory(demo.data) < 1.5e9
+    finally:
+        demo.end(signal.SIGKILL)
+    wait_for(lambda: processes(demo.data) == {}, 10, "a killed supervisor leaves nothing running")

@@ -85,7 +85,8 @@ def test_a_bad_url_is_refused_beside_its_field(admin: Client, url: str, why: str
 
 def test_a_url_with_tags_is_kept_and_a_url_without_a_time_is_refused(admin: Client) -> None:
     url = "https://cmdb.example/left?user={USER}&desktop={NAME}"
-    answer = admin.post(f"{RELEASE}add/", typed(admin, f"{RELEASE}add/", name="Calls", logged_out_url=url, idle_url=url))
+    data = typed(admin, f"{RELEASE}add/", name="Calls", logged_out_url=url, idle_url=url)
+    answer = admin.post(f"{RELEASE}add/", data)
     assert list(answer.context["form"].errors) == ["idle_url_after"]
     data = typed(admin, f"{RELEASE}add/", name="Calls", logged_out_url=url, idle_url=url, idle_url_after="300")
     assert admin.post(f"{RELEASE}add/", data).status_code == 303
@@ -106,7 +107,9 @@ def test_the_default_protocol_plan_can_be_edited_but_not_deleted(admin: Client) 
 def test_an_unknown_tag_and_a_password_line_are_refused_beside_the_field(admin: Client) -> None:
     data = typed(admin, f"{PROTOCOL}add/", name="Mine", web_rdp_template="a:s:{NOPE}\npassword 51:b:00")
     errors = admin.post(f"{PROTOCOL}add/", data).context["form"].errors
-    assert errors["web_rdp_template"] == ["There is no dynamic tag {NOPE}.", "Line 2: a password never stands in an .rdp file."]
+    unknown, secret = errors["web_rdp_template"]
+    assert unknown == "There is no dynamic tag {NOPE}."
+    assert secret == "Line 2: a password never stands in an .rdp file."
     data = typed(admin, f"{PROTOCOL}add/", name="Mine", native_rdp_command_line="/v:{NOPE}")
     assert admin.post(f"{PROTOCOL}add/", data).context["form"].errors["native_rdp_command_line"]
     assert not ProtocolPlan.objects.filter(name="Mine").exists()
@@ -171,15 +174,16 @@ def test_permissions_of_plans(client: Client, url: str) -> None:
     assert client.get(f"{url}{pk}/").status_code == 200
     assert client.post(f"{url}{pk}/", {"name": "X"}).status_code == 403
     assert client.get(f"{url}add/").status_code == 403
-    make.client_with(client, pools="edit")
-    assert client.get(url).status_code == 403
+    assert make.client_with(Client(), pools="edit").get(url).status_code == 403
 
 
 @pytest.mark.parametrize("url", AREAS)
 def test_lists_of_plans_cost_the_same_for_many(admin: Client, url: str, django_assert_max_num_queries: Any) -> None:
     model, column = {
-        PROTOCOL: (ProtocolPlan, "protocol_plan"), POWER: (PowerControlPlan, "power_plan"), RELEASE: (ReleasePlan, "release_plan"),
-    }[url]  # fmt: skip
+        PROTOCOL: (ProtocolPlan, "protocol_plan"),
+        POWER: (PowerControlPlan, "power_plan"),
+        RELEASE: (ReleasePlan, "release_plan"),
+    }[url]
     make.policy(make.pool())
     with django_assert_max_num_queries(100) as few:
         admin.get(url)

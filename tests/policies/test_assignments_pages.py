@@ -14,7 +14,7 @@ from tests import make
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.page_urls")]
 URL = "/configuration/assignments/"
-GROUPS = [{"sid": "S-1-5-1", "name": "Engineers", "dn": "CN=Engineers"}, {"sid": "S-1-5-2", "name": "Sales", "dn": "CN=S"}]
+GROUPS = [{"sid": "S-1-5-1", "name": "Engineers", "dn": "CN=E"}, {"sid": "S-1-5-2", "name": "Sales", "dn": "CN=S"}]
 
 
 @pytest.fixture
@@ -31,7 +31,8 @@ def corp() -> AuthenticationServer:
 def rows(*given: dict[str, Any], **more: Any) -> dict[str, Any]:
     data: dict[str, Any] = {"unmatched": "default", **more}
     for number, row in enumerate(given):
-        whole = {"enabled": "on", "group": "", "location": "", "role": make.role().pk, "policy": make.default_policy().pk, **row}
+        given_by_default = {"role": make.role().pk, "policy": make.default_policy().pk}
+        whole = {"enabled": "on", "group": "", "location": "", **given_by_default, **row}
         data |= {f"rules-{number}-{name}": value for name, value in whole.items() if value is not None}
     return data
 
@@ -60,7 +61,8 @@ def test_a_rule_for_any_group_is_added_without_javascript(admin: Client, corp: A
 
 def test_group_location_and_order_are_kept(admin: Client, corp: AuthenticationServer) -> None:
     office, policy = Location.objects.create(name="Office"), Policy.objects.create(name="Engineering")
-    admin.post(f"{URL}{corp.pk}/", rows({"group": "S-1-5-1", "location": office.pk, "policy": policy.pk}, {"enabled": None}))
+    typed = {"group": "S-1-5-1", "location": office.pk, "policy": policy.pk}
+    admin.post(f"{URL}{corp.pk}/", rows(typed, {"enabled": None}))
     first, second = corp.rules.order_by("order")
     assert (first.group_sid, first.group_name, first.location, first.policy) == ("S-1-5-1", "Engineers", office, policy)
     assert (second.group_sid, second.enabled, second.order) == ("", False, 2)

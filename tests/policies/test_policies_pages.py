@@ -57,7 +57,7 @@ def test_a_line_without_a_pool_is_refused_beside_the_field(admin: Client) -> Non
     policy = Policy.objects.create(name="Engineers")
     answer = admin.post(f"{URL}{policy.pk}/lines/add/", line_data(pool=""))
     assert answer.status_code == 200
-    assert answer.context["form"].errors["pool"] == ["Pool is needed."]
+    assert answer.context["form"].errors["pool"] == ["This is needed."]
     assert not policy.lines.exists()
 
 

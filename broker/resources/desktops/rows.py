@@ -38,7 +38,7 @@ def desktops() -> QuerySet[Any]:
         state=Job.State.PENDING,
         payload__has_key="due",
     ).order_by("run_at")
-    found = Desktop.objects.annotate(
+    found: QuerySet[Any] = Desktop.objects.annotate(
         holding=FilteredRelation("assignments", condition=Q(assignments__closed_at=None)),
         next_job=Subquery(waiting.values(said=JSONObject(due="payload__due", reason="reason"))[:1]),
     )

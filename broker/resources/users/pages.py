@@ -54,7 +54,7 @@ def enable(request: HttpRequest, person: User) -> str:
 
 def test_login_address(person: User) -> str:
     """Test Login with this person filled in."""
-    query = urlencode({"login": str(person.login), "server": int(person.server_id)})
+    query = urlencode([("login", person.login), ("server", str(person.server_id))])
     return f"{reverse('users:test_login')}?{query}"
 
 
