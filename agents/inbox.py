@@ -41,7 +41,8 @@ def agent_by_key(key: str) -> Agent:
 def register(said: Registration, received: datetime) -> dict[str, Any]:
     """Take a machine in: a new one, a known one whose key is rotated, or a clone, which gets a new uuid (RULES 1)."""
     token = token_row(said.token)
-    Center.objects.select_for_update().only("pk").get(pk=token.center_id)  # clones register in crowds, one at a time
+    # Clones register in crowds: one at a time.
+    Center.objects.select_for_update(no_key=True).only("pk").get(pk=token.center_id)
     agent = known(said, token.center) or Agent(uuid=fresh_uuid(said), center=token.center, registered_at=received)
     key = protocol.new_key()
     describe(agent, said, received)
@@ -66,7 +67,8 @@ def known(said: Registration, center: Center) -> Agent | None:
     """The same machine, registering again: uuid and fingerprint both as they were."""
     if said.uuid is None:
         return None
-    found = Agent.objects.select_for_update(of=("self",)).filter(uuid=said.uuid, center=center, revoked_at=None).first()
+    rows = Agent.objects.select_for_update(of=("self",), no_key=True)
+    found = rows.filter(uuid=said.uuid, center=center, revoked_at=None).first()
     return found if found and found.fingerprint == said.fingerprint else None
 
 
@@ -101,7 +103,8 @@ def settle_desktop(agent: Agent, said: Registration) -> None:
     if before:
         before.desktop, before.approved, before.revoked_at = None, False, now()
         before.save(update_fields=["desktop", "approved", "revoked_at"])
-        audit.record("agent.replaced", f"{agent.hostname} takes over from an agent that fell silent.", desktop=desktop)
+        why = "that fell silent" if before.fingerprint != said.fingerprint else "of the same machine"
+        audit.record("agent.replaced", f"{agent.hostname} takes over from an agent {why}.", desktop=desktop)
     agent.desktop, agent.approved = desktop, True
     Desktop.objects.filter(pk=desktop.pk).update(os=said.os[:120], rdp_cert_sha256=said.rdp_cert_sha256)
 
@@ -134,7 +137,7 @@ def file_boot(agent: Agent, boot_id: str, received: datetime) -> None:
 @transaction.atomic
 def take(agent_id: int, batch: Batch, received: datetime) -> dict[str, Any]:
     """File a batch of events; raises ProtocolError not_approved or unknown_boot. Repeats are told as duplicates."""
-    agent = Agent.objects.select_for_update().get(pk=agent_id)
+    agent = Agent.objects.select_for_update(no_key=True).get(pk=agent_id)
     if not agent.approved or agent.desktop_id is None:
         raise ProtocolError("not_approved", "This machine waits for an administrator's approval.")
     boot = protocol.boot_rule(agent.boots, batch.boot_id, batch.first_type)

@@ -1,5 +1,6 @@
 """Every address of the product. One line for each page of the menu."""
 
+from django.conf import settings
 from django.urls import URLPattern, URLResolver, include, path
 
 from plans.urls import power_control_plans_urlpatterns, protocol_plans_urlpatterns, release_plans_urlpatterns
@@ -28,4 +29,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("configuration/roles/", include((roles_urlpatterns, "roles"))),
     path("configuration/locations/", include((locations_urlpatterns, "locations"))),
     path("", include("broker.resources.urls")),
+    *([path("demo/", include("broker.demo.urls"))] if settings.DEMO else []),
 ]

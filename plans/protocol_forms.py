@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from django import forms
 
 from broker.core.forms import PageForm, Section, When, unless
+from broker.core.widgets import speak
 from gateways.models import Gateway
 from plans.fields import TaggedText, tag_errors, tag_list, template_errors
 from plans.forms import NOTES, notes
@@ -39,6 +40,14 @@ def section(client: str, title: str, help_text: str) -> Section:
     ])  # fmt: skip
 
 
+def while_used() -> dict[str, When]:
+    """A protocol that is not used asks nothing else."""
+    return {
+        f"{prefix}_{name}": unless(f"{prefix}_priority", "", "None")
+        for client, _, prefix in entries() for name in columns(client) if name != "priority"
+    }  # fmt: skip
+
+
 class ProtocolPlanForm(PageForm):
     """Plan name, and how each kind of client connects."""
 
@@ -54,23 +63,21 @@ class ProtocolPlanForm(PageForm):
         section(Client.NATIVE, "Native client", "People who sign in with a program on their device. Microsoft RDP."),
         NOTES,
     ]  # fmt: skip
+    show_when: ClassVar = while_used()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         plan = self.instance
         rows = plan.choices.filter(protocol__in=Protocol.values) if plan.pk else []
         stored = {(row.client, row.protocol): row for row in rows}
-        conditions: dict[str, When] = {}
         for client, protocol, prefix in entries():
             made = self.protocol_fields(client, protocol)
             row = stored.get((client, protocol))
             for name, field in made.items():
                 self.fields[f"{prefix}_{name}"] = field
-                if name != "priority":
-                    conditions[f"{prefix}_{name}"] = unless(f"{prefix}_priority", "", "None")
-                if row or plan.pk:
+                if plan.pk:
                     self.initial[f"{prefix}_{name}"] = value_of(row, name)
-        self.show_when = conditions
+        speak(self)
 
     def protocol_fields(self, client: str, protocol: str) -> dict[str, forms.Field]:
         """The fields of one protocol; without a gateway there is none to choose."""

@@ -71,7 +71,8 @@ def protocols(plan: ProtocolPlan) -> list[str]:
 
 def protocol(row: Any) -> str:
     """One protocol, with the gateway it goes through."""
-    return row.get_protocol_display() + (f" through {row.gateway}" if row.gateway else "")
+    through = f" through {row.gateway}" if row.gateway else ""
+    return f"{row.get_protocol_display()}{through}"
 
 
 class ProtocolPlanTable(PlanTable):

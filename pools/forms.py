@@ -42,7 +42,7 @@ class TagsField(forms.CharField):
         """The list as one line."""
         return ", ".join(value) if isinstance(value, list) else value
 
-    def clean(self, value: Any) -> list[str]:  # type: ignore[override]
+    def clean(self, value: Any) -> list[str]:
         """Each tag once, in the order typed."""
         tags = [tag.strip() for tag in str(super().clean(self.prepare_value(value))).split(",")]
         kept = list(dict.fromkeys(tag for tag in tags if tag))
@@ -52,7 +52,7 @@ class TagsField(forms.CharField):
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         """Compared as they are stored."""
-        return self.prepare_value(initial or []) != ", ".join(self.clean(data or ""))
+        return list(initial or []) != self.clean(data or "")
 
 
 class ParentField(forms.ModelChoiceField):  # type: ignore[type-arg]
@@ -62,7 +62,7 @@ class ParentField(forms.ModelChoiceField):  # type: ignore[type-arg]
         """Offer these pools, indented, but for those that lie below."""
         entries = [(pool.pk, "\u2003" * depth + pool.name) for pool, depth in in_order(pools) if pool.pk not in without]
         self.queryset = Pool.objects.filter(pk__in=[key for key, _ in entries])
-        self.choices = entries  # type: ignore[assignment]  # a plain list instead of an iterator over the table
+        self.choices = entries  # a plain list instead of an iterator over the table
 
 
 class PoolForm(PageForm):

@@ -1,4 +1,8 @@
-"""Lending and releasing: the only writers of Assignment. Locks in one order everywhere: user, then desktop."""
+"""Lending and releasing: the only writers of Assignment. Locks in one order everywhere: user, then desktop.
+
+All row locks are of the kind that lets others insert rows that point here (FOR NO KEY UPDATE): a stronger one would
+make the drain, which inserts sessions of this user while it holds the desktop, wait the other way round.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,7 +33,7 @@ class Terms:
 
 def lock_user(user_id: int) -> None:
     """Everything that changes what a person has goes through this lock, first."""
-    User.objects.select_for_update().only("pk").get(pk=user_id)
+    User.objects.select_for_update(no_key=True).only("pk").get(pk=user_id)
 
 
 @transaction.atomic
@@ -49,7 +53,7 @@ def lend(
     if held is not None:
         return held
     for _ in range(TRIES):
-        desktop = candidates().select_for_update(skip_locked=True, of=("self",)).first()
+        desktop = candidates().select_for_update(skip_locked=True, of=("self",), no_key=True).first()
         if desktop is None:
             return None
         assignment = take(user, desktop, terms)
@@ -102,12 +106,14 @@ def release(assignment_id: int, reason: str) -> Assignment | None:
     if found is None:
         return None
     lock_user(found[0])
-    Desktop.objects.select_for_update().only("pk").get(pk=found[1])
+    Desktop.objects.select_for_update(no_key=True).only("pk").get(pk=found[1])
     closed = Assignment.objects.filter(pk=assignment_id, closed_at=None)
     if not closed.update(closed_at=now(), close_reason=reason[:255]):
         return None
     mark_free(found[1])
     assignment = Assignment.objects.select_related("desktop__center", "user", "pool").get(pk=assignment_id)
+    if assignment.user.sam and assignment.desktop.bound_user.lower() == assignment.user.sam.lower():
+        Desktop.objects.filter(pk=found[1]).update(scan_assigned=True)  # no scan undoes a release (RULES 10)
     audit.record(
         "desktop.released",
         f"Released from {assignment.user}: {reason}",

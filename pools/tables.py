@@ -14,7 +14,7 @@ from pools.tree import NOTHING, as_text, counts
 
 DEEPEST = 6  # deeper pools are indented like these
 Power = Desktop.Power
-POWER_KINDS = {
+POWER_KINDS: dict[str, str] = {
     Power.RUNNING: "running", Power.STOPPED: "stopped", Power.STARTING: "moving", Power.STOPPING: "moving",
     Power.MAINTENANCE: "moving", Power.SUSPENDED: "stopped", Power.UNHEALTHY: "problem", Power.ERROR: "problem",
     Power.DELETING: "moving",

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from agents.models import Agent
 from agents.services import command
@@ -31,11 +32,14 @@ def release(assignment_id: int, reason: str) -> Assignment | None:
     assignment = pools.release(assignment_id, reason)
     if assignment is None:
         return None
-    Launch.objects.filter(assignment=assignment, ended_at=None).update(
-        ended_at=now(), step=Launch.Step.CANCELLED, message=f"The desktop was released: {reason}"
-    )
+    end_launches(Launch.objects.filter(assignment=assignment), f"The desktop was released: {reason}")
     happened(Happening(assignment.desktop, Event.RELEASED, now(), assignment))
     return assignment
+
+
+def end_launches(launches: QuerySet[Launch], why: str) -> None:
+    """Cancel those that are on their way, with a reason for the person who waits."""
+    launches.filter(ended_at=None).update(ended_at=now(), step=Launch.Step.CANCELLED, message=why)
 
 
 def standing(job: Job) -> tuple[Desktop | None, Result | None]:
@@ -110,9 +114,13 @@ def terminated(desktop: Desktop) -> Result:
 
 @transaction.atomic
 def gone(desktop: Desktop, reason: str) -> None:
-    """A desktop that is no more: its assignment ends, its jobs are cancelled, the row stays for the history."""
-    for assignment in Assignment.objects.filter(desktop=desktop, closed_at=None):
-        pools.release(assignment.pk, reason)
+    """A desktop that is no more: its assignment ends, its jobs are cancelled, the row stays for the history.
+
+    Locks the user, then the desktop; an assignment that was made between the two is ended as well.
+    """
+    let_go(desktop, reason)
+    Desktop.objects.select_for_update(no_key=True).only("pk").get(pk=desktop.pk)
+    let_go(desktop, reason)
     for job in planned(desktop):
         call_off(job, "the desktop is deleted", desktop)
     DesktopSession.objects.filter(desktop=desktop, ended_at=None).update(
@@ -122,3 +130,10 @@ def gone(desktop: Desktop, reason: str) -> None:
         availability=Desktop.Availability.DELETED, deleted_at=now(), power=Desktop.Power.DELETING, wish=""
     )
     audit.record("center.desktop_deleted", f"{desktop}: {reason}.", desktop=desktop, subject=desktop)
+
+
+def let_go(desktop: Desktop, reason: str) -> None:
+    """End the assignment and the launches of a desktop that is no more."""
+    for assignment in Assignment.objects.filter(desktop=desktop, closed_at=None):
+        pools.release(assignment.pk, reason)
+    end_launches(Launch.objects.filter(desktop=desktop), f"The desktop was deleted: {reason}")

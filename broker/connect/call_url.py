@@ -1,5 +1,6 @@
 """Call the URL of a plan: plain GET, tags replaced and quoted, 5 s, three tries (SPEC 3.4)."""
 
+import http.client
 import urllib.error
 import urllib.request
 from datetime import timedelta
@@ -31,7 +32,7 @@ def run(job: Job) -> Result:
         with urllib.request.urlopen(urllib.request.Request(url, method="GET"), timeout=TIMEOUT) as answer:  # noqa: S310 - http(s) only, checked by the form
             audit.record("plan.job_executed", f"Called the URL of plan {due.plan}: {answer.status}.", desktop=desktop)
             return Done(f"It answered {answer.status}.")
-    except (urllib.error.URLError, TimeoutError, OSError, ValueError) as error:
+    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
         why = f"The URL did not answer well: {error}"
         return Later(why) if job.tries < TRIES else Failed(why)
 

@@ -15,6 +15,8 @@ from authservers.models import User
 from broker.connect import offers, power
 from broker.connect.happenings import Happening, call_off, happened, planned
 from broker.connect.models import Launch, PortalSession
+from broker.connect.plans_in_force import line_of
+from broker.connect.strangers import to_log_out
 from broker.connect.verdicts import Asker
 from broker.core import audit
 from broker.core.clock import now
@@ -58,8 +60,10 @@ class Who:
 def connect(who: Who, click: Click) -> Launch:
     """Assign (unless it is the user's already), cancel what would stop it, and begin a launch; raises NotOffered."""
     assignment = own(who.user, click.desktop_id) or taken(who, click)
-    desktop = Desktop.objects.select_for_update(of=("self",)).select_related("center").get(pk=assignment.desktop_id)
+    locked = Desktop.objects.select_for_update(of=("self",), no_key=True).select_related("center")
+    desktop = locked.get(pk=assignment.desktop_id)
     refuse_broken(desktop)
+    refuse_stopped(who, assignment, desktop)
     for job in planned(desktop):
         if Due.from_json(job.payload["due"]).do in POWER:
             call_off(job, f"{who.user} connects", desktop)
@@ -129,6 +133,17 @@ def refuse_broken(desktop: Desktop) -> None:
         raise NotOffered(f"This desktop has a problem: {desktop.error_message or 'AWS reports an error'}")
 
 
+def refuse_stopped(who: Who, assignment: Assignment, desktop: Desktop) -> None:
+    """Where the policy does not power on what is stopped, say so instead of waiting for nothing (SPEC 3.5.2)."""
+    if desktop.power not in {Power.STOPPED, Power.STOPPING}:
+        return
+    line = line_of(who.policy, desktop)
+    hard = assignment.kind == Assignment.Kind.HARD
+    starts = who.policy.hard_start_if_stopped if hard else line is None or line.start_if_stopped
+    if not starts:
+        raise NotOffered("This desktop is stopped, and your policy does not start it. Ask your administrator.")
+
+
 def launched(who: Who, assignment: Assignment, desktop: Desktop) -> Launch:
     """The user's open launch of this desktop, or a new one: done at once where the desktop is ready."""
     standing_one = Launch.objects.filter(user=who.user, desktop=desktop, ended_at=None).first()
@@ -149,7 +164,7 @@ def launched(who: Who, assignment: Assignment, desktop: Desktop) -> Launch:
         times={"assigning": moment.isoformat(), "starting": moment.isoformat()},
     )
     audit.record("conn.requested", f"{who.user} connects to {desktop}.", user=who.user, desktop=desktop)
-    if ready(desktop):
+    if ready(desktop) and not to_log_out(desktop, who.user, who.policy):
         finish(launch, Launch.Step.DONE)
     else:
         set_out(launch, desktop)

@@ -7,7 +7,7 @@ aside with its error and stops no other.
 import logging
 from datetime import timedelta
 
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.db.models import Q
 
 from agents.models import Agent, AgentEvent
@@ -24,6 +24,7 @@ from pools.models import Assignment
 
 log = logging.getLogger(__name__)
 AT_ONCE = 200  # events of one agent in one transaction
+A_ROUND = 500  # agents
 SAID: dict[Event, str] = {
     Event.CONNECTED: "session.login",
     Event.DISCONNECTED: "session.disconnect",
@@ -37,19 +38,38 @@ BOOTS = {"register", "agent_start"}
 
 
 def drain() -> int:
-    """Act on what agents told us; returns how many agents had news."""
-    agents = 0
-    while drain_one():
-        agents += 1
-    return agents
+    """Act on what agents told us; returns how often an agent's news were handled.
+
+    In rounds: an agent that never stops talking keeps no other waiting. Who cannot be handled now comes again with the
+    next sweep.
+    """
+    count = 0
+    while waiting := list(Agent.objects.filter(waiting=True).order_by("pk").values_list("pk", flat=True)[:A_ROUND]):
+        handled = sum(tried(pk) for pk in waiting)
+        if not handled:
+            break
+        count += handled
+    return count
+
+
+def tried(agent_id: int) -> bool:
+    """Handle one agent's news; False where another worker does, or where the database would not just now."""
+    try:
+        return drain_one(agent_id)
+    except OperationalError:
+        log.exception("The news of agent %s could not be handled; they are tried again.", agent_id)
+        return False
 
 
 @transaction.atomic
-def drain_one() -> bool:
-    """The news of one agent, in order; False where nobody has any."""
-    agent = Agent.objects.select_for_update(skip_locked=True, of=("self",)).filter(waiting=True).order_by("pk").first()
+def drain_one(agent_id: int) -> bool:
+    """The news of one agent, in order; False where there are none for us. Locks: agent, then desktop."""
+    free = Agent.objects.select_for_update(skip_locked=True, of=("self",), no_key=True)
+    agent = free.filter(pk=agent_id, waiting=True).first()
     if agent is None:
         return False
+    if agent.desktop_id:
+        Desktop.objects.select_for_update(no_key=True).only("pk").get(pk=agent.desktop_id)
     news = list(AgentEvent.objects.filter(agent=agent, handled_at=None).order_by("pk")[:AT_ONCE])
     for told in news:
         handle(agent, told)
@@ -63,6 +83,8 @@ def handle(agent: Agent, told: AgentEvent) -> None:
     try:
         with transaction.atomic():
             told.outcome = apply(agent, told)[:200]
+    except OperationalError:
+        raise  # a deadlock or a lost connection is no fault of the row
     except Exception as error:  # noqa: BLE001 - one of the two that CONTRACTS 2.2 names: the row is set aside with its error
         log.exception("Event %s of agent %s raised.", told.pk, agent.pk)
         told.error, told.outcome = f"{type(error).__name__}: {error}", "set aside: it raised"
@@ -72,7 +94,7 @@ def handle(agent: Agent, told: AgentEvent) -> None:
 
 def apply(agent: Agent, told: AgentEvent) -> str:
     """What one event changes; returns what came of it, in words."""
-    desktop = Desktop.objects.select_related("center").filter(pk=agent.desktop_id).first()
+    desktop = Desktop.objects.select_related("center").filter(pk=agent.desktop_id or 0).first()
     if desktop is None:
         return "ignored: the agent has no desktop"
     if told.type in BOOTS:
@@ -100,6 +122,9 @@ def booted(agent: Agent, desktop: Desktop, told: AgentEvent) -> str:
     """A new boot has logged everybody out (RULES 19); the same boot changes nothing."""
     if agent.boot_id == told.boot_id:
         return "the same boot goes on"
+    began = AgentEvent.objects.filter(agent=agent, boot_id=agent.boot_id, type__in=BOOTS).order_by("pk").first()
+    if began is not None and told.at < began.at:
+        return "ignored: it is about an older boot"  # sent late, after the newer one had registered
     agent.boot_id = told.boot_id
     ended = 0
     for row in live_rows(desktop):
@@ -218,9 +243,9 @@ def react_to(desktop: Desktop, row: DesktopSession, event: Event) -> None:
     if row.assignment is None:
         return
     if event is Event.CONNECTED:
-        Assignment.objects.filter(pk=row.assignment_id, used_at=None).update(used_at=moment)
+        Assignment.objects.filter(pk=row.assignment.pk, used_at=None).update(used_at=moment)
         Desktop.objects.filter(pk=desktop.pk).update(last_used_at=moment)
-    assignment = Assignment.objects.select_related("user__server", "desktop__center").get(pk=row.assignment_id)
+    assignment = Assignment.objects.select_related("user__server", "desktop__center").get(pk=row.assignment.pk)
     if assignment.closed_at is not None and event is not Event.LOGGED_OUT:
         return
     counts_from = row.idle_since if event is Event.IDLE and row.idle_since else moment

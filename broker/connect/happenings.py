@@ -45,7 +45,7 @@ class Happening:
 def happened(happening: Happening) -> None:
     """React to an event: cancel what it makes pointless and schedule what the plans in force want."""
     desktop, event = happening.desktop, happening.event
-    Desktop.objects.select_for_update().only("pk").get(pk=desktop.pk)
+    Desktop.objects.select_for_update(no_key=True).only("pk").get(pk=desktop.pk)
     waiting = {Due.from_json(job.payload["due"]): job for job in planned(desktop)}
     in_force = plans_in_force.of(desktop, happening.assignment)
     idle_plans = desktop.plans_off or desktop.center.observe_only

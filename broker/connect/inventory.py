@@ -11,15 +11,18 @@ from authservers.models import User
 from broker.connect.actions import gone
 from broker.core import audit
 from broker.core.clock import now
+from broker.core.fields import UnreadableSecret
 from broker.core.jobs import Done, Kind, Result, beat
 from broker.core.models import Job
 from centers.models import Center, Desktop, Image
 from centers.providers.base import Power, ProviderError, RemoteDesktop, RemoteImage
+from centers.providers.states import power_of
 from centers.services import provider
 from pools.services import Terms, lend_this
 
 BELIEVE_AFTER = timedelta(seconds=60)  # an observation that contradicts an open wish counts from then on (RULES 24)
-SCAN_LEASE = timedelta(seconds=90)
+SCAN_LEASE = timedelta(seconds=120)
+BEAT_EVERY = timedelta(seconds=15)  # a fast scan needs no heartbeat: two statements a page
 EXPECTED: dict[str, frozenset[str]] = {
     "start": frozenset({Power.STARTING, Power.RUNNING}),
     "stop": frozenset({Power.STOPPING, Power.STOPPED}),
@@ -28,6 +31,7 @@ EXPECTED: dict[str, frozenset[str]] = {
     "delete": frozenset({Power.DELETING}),
 }
 ARRIVED: dict[str, str] = {"start": Power.RUNNING, "stop": Power.STOPPED}
+NO_REST = frozenset({"reboot", "rebuild"})  # they end where they began: only what lies between shows them
 OBSERVED = [
     "name",
     "display_name",
@@ -56,6 +60,8 @@ OBSERVED = [
     "subnet",
     "protocols",
     "rdp_cert_sha256",
+    "deleted_at",
+    "scan_assigned",
 ]
 ADDRESS_CHANGES = frozenset({"REBUILDING", "RESTORING"})
 
@@ -69,7 +75,7 @@ def poll(job: Job) -> Result:
     Center.objects.filter(pk=center.pk).update(status=Center.Status.SCANNING)
     try:
         message = scan(center, job)
-    except ProviderError as error:
+    except (ProviderError, UnreadableSecret) as error:
         offline(center, str(error))
         return Done(f"The scan failed: {error}", again or now() + timedelta(minutes=5))
     Center.objects.filter(pk=center.pk).update(status=Center.Status.ONLINE, status_reason="", scanned_at=now())
@@ -86,12 +92,14 @@ def scan(center: Center, job: Job | None = None) -> str:
     """Read the whole inventory; raises ProviderError, and then nothing is missing. Returns what was found, in words."""
     source = provider(center)
     images = keep_images(center, source.images())
-    seen, number = 0, center.scan_number + 1
+    seen, number, beaten = 0, center.scan_number + 1, now()
     for page in source.pages():
         keep_page(center, page, images, number)
         seen += len(page)
-        if job is not None and not beat(job, KIND):
-            return "Another worker has taken this scan over."
+        if job is not None and now() - beaten > BEAT_EVERY:
+            beaten = now()
+            if not beat(job, KIND):
+                return "Another worker has taken this scan over."
     Center.objects.filter(pk=center.pk, scan_number=center.scan_number).update(scan_number=number)
     lost = missing(center, number)
     assigned = assign_bound(center)
@@ -143,19 +151,18 @@ def looks_core(name: str) -> bool | None:
 def keep_page(center: Center, page: Sequence[RemoteDesktop], images: dict[str, Image], number: int) -> None:
     """Insert and update one page of desktops: one statement to read, one to write."""
     with transaction.atomic():
-        known = {each.ref: each for each in of_page(center, page)}
-        intents = {each.bound_user.lower(): each for each in known.values() if each.ref is None}
-        known.pop(None, None)
+        found = list(of_page(center, page))
+        known = {each.ref: each for each in found if each.ref is not None}
+        intents = {whose(each): each for each in found if each.ref is None}
         rows = []
         for remote in page:
-            intent = intents.get(remote.bound_user.lower()) if remote.ref not in known and remote.bound_user else None
-            if intent is not None:
-                adopt(intent, remote.ref)
-            row = known.get(remote.ref) or intent or fresh(center, remote)
+            row = known.get(remote.ref)
+            if row is None and remote.power != Power.DELETING and whose(remote) in intents:
+                row = adopt(intents.pop(whose(remote)), remote.ref)
+            row = row or fresh(center, remote)
             observed(row, remote, images.get(remote.bundle_ref))
             row.scan_number = number
-            if row.availability == Desktop.Availability.MISSING:
-                row.availability = Desktop.Availability.AVAILABLE
+            back_again(row, remote)
             rows.append(row)
         if rows:
             Desktop.objects.bulk_create(
@@ -170,7 +177,7 @@ def of_page(center: Center, page: Sequence[RemoteDesktop]) -> Iterable[Desktop]:
     """The rows that a page is about, and the deployments under way whose id is not known yet."""
     refs = [each.ref for each in page]
     return (
-        Desktop.objects.select_for_update()
+        Desktop.objects.select_for_update(no_key=True)
         .filter(center=center)
         .filter(Q(ref__in=refs) | Q(ref=None))
         .exclude(ref=None, availability=Desktop.Availability.DELETED)
@@ -183,10 +190,33 @@ def copy(row: Desktop) -> Desktop:
     return row
 
 
-def adopt(intent: Desktop, remote_ref: str) -> None:
+def whose(row: Desktop | RemoteDesktop) -> tuple[str, str]:
+    """What tells a deployment under way from all others: its user, or the name of a user-decoupled one (RULES 25)."""
+    return row.bound_user.lower(), "" if row.bound_user else row.workspace_name
+
+
+def adopt(intent: Desktop, remote_ref: str) -> Desktop:
     """A deployment under way has shown up before its own job learned the id (RULES 25)."""
     Desktop.objects.filter(pk=intent.pk, ref=None).update(ref=remote_ref)
     intent.ref = remote_ref
+    return intent
+
+
+def back_again(row: Desktop, remote: RemoteDesktop) -> None:
+    """A desktop that is listed again is not missing; one that was deleted and lives is taken back (unsaved).
+
+    What an administrator made unavailable stays so. A deletion that we asked for a moment ago is not doubted.
+    """
+    revived = (
+        row.availability == Desktop.Availability.DELETED
+        and remote.power != Power.DELETING
+        and (row.deleted_at is None or now() - row.deleted_at > BELIEVE_AFTER)
+    )
+    if revived:
+        row.deleted_at, row.scan_assigned = None, False
+    if revived or row.availability == Desktop.Availability.MISSING:
+        away = bool(row.unavailable_reason)
+        row.availability = Desktop.Availability.UNAVAILABLE if away else Desktop.Availability.AVAILABLE
 
 
 def fresh(center: Center, remote: RemoteDesktop) -> Desktop:
@@ -233,12 +263,12 @@ def moved(row: Desktop, remote: RemoteDesktop, moment: datetime) -> None:
     """Believe an observed power state, unless it contradicts what we asked for less than a minute ago (RULES 24)."""
     row.power_at = moment
     if row.wish and row.wish_at:
-        young = moment - row.wish_at < BELIEVE_AFTER
-        if remote.power not in EXPECTED.get(row.wish, frozenset()) and young:
+        expected = EXPECTED.get(row.wish, frozenset())
+        contrary, begun = remote.power not in expected, power_of(row.raw_state) in expected
+        if contrary and not begun and moment - row.wish_at < BELIEVE_AFTER:
             return
-        late = row.wish_until is not None and moment >= row.wish_until
-        rebooted = row.wish == "reboot" and remote.power == Power.RUNNING
-        if remote.power == ARRIVED.get(row.wish) or late or rebooted:
+        over = remote.power == ARRIVED.get(row.wish) or (contrary and (begun or row.wish in NO_REST))
+        if over or (row.wish_until is not None and moment >= row.wish_until):
             row.wish, row.wish_at, row.wish_until = "", None, None
     if row.power != remote.power:
         row.power_since = moment
@@ -248,15 +278,20 @@ def moved(row: Desktop, remote: RemoteDesktop, moment: datetime) -> None:
 def save_observed(desktop: Desktop, remote: RemoteDesktop) -> Desktop:
     """Store one desktop as described just now; returns the row as it stands."""
     with transaction.atomic():
-        row = Desktop.objects.select_for_update(of=("self",)).select_related("center", "image").get(pk=desktop.pk)
+        locked = Desktop.objects.select_for_update(of=("self",), no_key=True).select_related("center", "image")
+        row = locked.get(pk=desktop.pk)
         observed(row, remote, None)
+        # Seen now: a scan that read its pages before this machine was there shall not call it missing.
+        row.scan_number = max(row.scan_number, row.center.scan_number + 1)
         row.save(update_fields=OBSERVED)
     return row
 
 
 def missing(center: Center, number: int) -> int:
     """Absent from this complete scan: missing. Absent from the one before, too: deleted (CONTRACTS 2.10)."""
-    unseen = Desktop.objects.filter(center=center, scan_number__lt=number, sighted_at__isnull=False).exclude(
+    overdue = now() - timedelta(minutes=center.start_deadline_minutes)
+    listed_once = Q(sighted_at__isnull=False) | Q(ref__isnull=False, first_seen_at__lt=overdue)  # RULES 25
+    unseen = Desktop.objects.filter(listed_once, center=center, scan_number__lt=number).exclude(
         availability=Desktop.Availability.DELETED
     )
     for desktop in unseen.filter(scan_number__lt=number - 1).select_related("center"):
@@ -274,14 +309,20 @@ def assign_bound(center: Center) -> int:
         .exclude(bound_user="")
         .exclude(availability=Desktop.Availability.DELETED)
     )
-    waiting = {desktop.bound_user.lower(): desktop for desktop in new}
-    users = User.objects.filter(server=center.server_id, is_active=True).annotate(name=Lower("sam"))
-    count = 0
-    for user in users.filter(name__in=list(waiting)):
-        desktop = waiting[user.sam.lower()]
-        Desktop.objects.filter(pk=desktop.pk).update(scan_assigned=True)
-        count += lend_this(user, desktop, Terms(origin="scan", reason="AWS bound it to this user")) is not None
-    return count
+    people = User.objects.filter(server=center.server_id, is_active=True).annotate(bare=Lower("sam"))
+    known = {user.sam.lower(): user for user in people.filter(bare__in=new.values(Lower("bound_user")))}
+    if not known:
+        return 0
+    found = new.annotate(bare=Lower("bound_user")).filter(bare__in=list(known))
+    return sum(assigned_once(known[desktop.bound_user.lower()], desktop) for desktop in found)
+
+
+@transaction.atomic
+def assigned_once(user: User, desktop: Desktop) -> bool:
+    """Lend the desktop to its AWS user and remember that the scan has had its say: both or neither."""
+    lent = lend_this(user, desktop, Terms(origin="scan", reason="AWS bound it to this user"))
+    Desktop.objects.filter(pk=desktop.pk).update(scan_assigned=True)
+    return lent is not None
 
 
 KIND = Kind(run=poll, lease=SCAN_LEASE)

@@ -8,6 +8,7 @@ from broker.connect import power
 from broker.connect.connect import finish, go_to
 from broker.connect.inventory import save_observed
 from broker.connect.models import Launch
+from broker.connect.strangers import asked_to_leave
 from broker.core.clock import now
 from broker.core.db import assert_outside
 from broker.core.jobs import Done, Kind, Later, Moot, Result
@@ -68,6 +69,8 @@ def walk(launch: Launch, desktop: Desktop) -> Result:
         or not desktop.destination
     ):
         return Later(f"AWS says {desktop.raw_state or 'nothing yet'}.", now() + LOOK_AGAIN)
+    if asked_to_leave(launch, desktop):
+        return Later("Waits for somebody else's session to be logged out.", now() + LOOK_AGAIN)
     if not agent_is_back(launch, desktop):
         if launch.step != Step.WAITING:
             go_to(launch, Step.WAITING)

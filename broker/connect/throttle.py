@@ -1,6 +1,7 @@
 """Failed sign-ins: 5 per user and address, 50 per address, in 15 minutes (CONTRACTS 3, Sign-in)."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 from django.db.models import Count, Min, Q
 
@@ -16,17 +17,22 @@ def wait(login: str, address: str | None) -> timedelta | None:
     """How long this person at this address has to wait, or None where a try is free. One statement."""
     name = login.strip().lower()[:200]
     recent = Attempt.objects.filter(address=address or "", at__gt=now() - WINDOW)
-    seen = recent.aggregate(
+    seen: dict[str, Any] = recent.aggregate(
         user=Count("pk", filter=Q(login=name)),
         user_first=Min("at", filter=Q(login=name)),
         all=Count("pk"),
         all_first=Min("at"),
     )
     if seen["user"] >= PER_USER:
-        return max(seen["user_first"] + WINDOW - now(), timedelta(seconds=1))
+        return until_free(seen["user_first"])
     if seen["all"] >= PER_ADDRESS:
-        return max(seen["all_first"] + WINDOW - now(), timedelta(seconds=1))
+        return until_free(seen["all_first"])
     return None
+
+
+def until_free(first: datetime) -> timedelta:
+    """Until the oldest failure that counts has grown too old."""
+    return max(first + WINDOW - now(), timedelta(seconds=1))
 
 
 def failed(login: str, address: str | None) -> None:

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 BATCH_WINDOW = timedelta(seconds=1)  # how long a batch collects its items (CONTRACTS X13)
 BATCH_SIZE = 25  # what one WorkSpaces call takes (AWS API: StopWorkspaces)
+A_MOMENT = timedelta(seconds=1)  # the least that "later" means: no worker spins on one job
 URGENT = 10  # a person waits for it: no window, first in line
 
 
@@ -138,8 +139,8 @@ def insert(job: Job) -> Job | None:
             job.pk = None
             held = Job.objects.select_for_update().filter(key=job.key, state=Job.State.PENDING).first()
         if held is not None:
-            if job.run_at < held.run_at:
-                held.run_at, held.priority = job.run_at, max(held.priority, job.priority)
+            if job.run_at < held.run_at or job.priority > held.priority:
+                held.run_at, held.priority = min(job.run_at, held.run_at), max(held.priority, job.priority)
                 held.save(update_fields=["run_at", "priority"])
             return held
 
@@ -165,7 +166,8 @@ def claim(kinds: Kinds) -> list[Job]:
             return []
         jobs = [first]
         if first.batch:
-            if not lock_batch(first.batch):
+            # Asked again under the lock: the batch may have been taken since the first look.
+            if not lock_batch(first.batch) or not takeable(kinds).filter(pk=first.pk).exists():
                 return []
             jobs += siblings(first)
         return [take(job, kinds[job.kind]) for job in jobs]
@@ -179,12 +181,15 @@ def takeable(kinds: Kinds) -> QuerySet[Job]:
         Q(batch="") | Q(priority__gte=URGENT) | Q(run_at__lte=moment - BATCH_WINDOW)
     )
     lapsed = Q(state=Job.State.RUNNING, leased_until__lt=moment)
-    same_key = Q(key="") | ~Exists(
-        Job.objects.filter(state=Job.State.RUNNING, key=OuterRef("key")).exclude(pk=OuterRef("pk"))
-    )
     same_batch = Q(batch="") | ~Exists(others.filter(batch=OuterRef("batch")))
-    found = Job.objects.filter(due | lapsed, same_key, same_batch, kind__in=list(kinds))
+    found = Job.objects.filter(due | lapsed, key_is_free(), same_batch, kind__in=list(kinds))
     return found.order_by("-priority", "run_at", "pk")
+
+
+def key_is_free() -> Q:
+    """No other job of the same key is running."""
+    rivals = Job.objects.filter(state=Job.State.RUNNING, key=OuterRef("key")).exclude(pk=OuterRef("pk"))
+    return Q(key="") | ~Exists(rivals)
 
 
 def lock_batch(batch: str) -> bool:
@@ -198,7 +203,7 @@ def siblings(first: Job) -> list[Job]:
     """The rest of a batch that is due with its first job."""
     moment = now()
     due = Q(state=Job.State.PENDING, run_at__lte=moment) | Q(state=Job.State.RUNNING, leased_until__lt=moment)
-    rest = Job.objects.filter(due, batch=first.batch, kind=first.kind).exclude(pk=first.pk)
+    rest = Job.objects.filter(due, key_is_free(), batch=first.batch, kind=first.kind).exclude(pk=first.pk)
     return list(rest.select_for_update(skip_locked=True).order_by("run_at", "pk")[: BATCH_SIZE - 1])
 
 
@@ -216,6 +221,12 @@ def take(job: Job, kind: Kind) -> Job:
 def mine(job: Job) -> QuerySet[Job]:
     """The row, while this worker still holds it (CONTRACTS 5.4)."""
     return Job.objects.filter(pk=job.pk, tries=job.tries, state=Job.State.RUNNING)
+
+
+def note(job: Job, **facts: Any) -> bool:
+    """Write facts into a running job's payload, for whoever runs it next; False where somebody has taken it over."""
+    job.payload = {**job.payload, **facts}
+    return bool(mine(job).update(payload=job.payload))
 
 
 def beat(job: Job, kind: Kind) -> bool:
@@ -265,7 +276,7 @@ def settle(job: Job, kind: Kind, result: Result) -> bool:
         case Later(reason, at):
             if kind.gives_up and job.deadline and now() >= job.deadline:
                 return bool(end(job, Job.State.ABORTED, f"Given up at its deadline. {reason}"))
-            return postpone(job, reason, at or now() + back_off(job.tries))
+            return postpone(job, reason, max(at, now() + A_MOMENT) if at else now() + back_off(job.tries))
 
 
 def finish(job: Job, message: str, again_at: datetime | None) -> bool:

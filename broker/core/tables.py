@@ -177,6 +177,12 @@ class Listing:
     per_page_choices: Sequence[int] = PER_PAGE
 
     @property
+    def counted(self) -> str:
+        """ "12 pools"."""
+        options = self.table.data.data.model._meta
+        return words.count(self.total, str(options.verbose_name), str(options.verbose_name_plural))
+
+    @property
     def page(self) -> Any:
         """The page shown (django.core.paginator.Page)."""
         return self.table.page

@@ -123,7 +123,7 @@ def write_environment(path: Path, variables: Mapping[str, str]) -> None:
 
 
 def write_demo_card(instance: Instance) -> None:
-    """$DATA/demo.json: addresses, accounts, AWS, directories, tokens. Mode 600, for people and tests beside the demo."""
+    """$DATA/demo.json (mode 600): addresses, accounts, AWS, directories and tokens, for people and tests."""
     card = {
         "url": instance.url,
         "accounts": dict([ADMINISTRATOR, *((name, PEOPLES_PASSWORD) for name in PEOPLE)]),

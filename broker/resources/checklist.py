@@ -66,7 +66,7 @@ def checklist(request: HttpRequest) -> list[Step]:
     """The steps with what is done, in one statement; empty when all of it is."""
     asked = {f"has_{key}": Exists(rows.order_by()) for key, rows in found().items()}
     answers = AuthenticationServer.objects.filter(kind=LOCAL).values(**asked)[:1]
-    done: dict[str, bool] = next(iter(answers), {})
+    done: dict[str, Any] = dict(*answers)
     steps = [
         Step(
             step.key,

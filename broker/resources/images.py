@@ -72,6 +72,14 @@ class ImageTable(PageTable):
     used_by = NumberColumn(verbose_name="Desktops")
     updated_at = TimeColumn(verbose_name="Updated")
 
+    def value_center(self, record: Image) -> str:
+        """The name in files."""
+        return str(record.center)
+
+    def value_state(self, record: Image) -> str:
+        """The word in files."""
+        return "Missing" if record.missing else record.state
+
     def render_is_core(self, record: Image) -> SafeString:
         """A badge for what is known."""
         return badge(CORE_WORDS[record.is_core], {True: "good", False: "", None: "warn"}[record.is_core])

@@ -28,7 +28,7 @@ def server_of(pk: int) -> AuthenticationServer:
 def choose_scope(request: HttpRequest, pk: int) -> HttpResponse:
     """Step 1: whom to choose from."""
     server = server_of(pk)
-    form = ScopeForm(request.POST or None, server, initial=request.GET.dict())
+    form = ScopeForm(request.POST if request.method == "POST" else None, server, initial=request.GET.dict())
     if form.step == "group:refresh":
         read_groups(request, form)
     if request.method == "POST" and form.is_valid() and form.somebody():
@@ -52,7 +52,7 @@ def pick_users(request: HttpRequest, pk: int) -> HttpResponse:
     chosen = ScopeForm(request.GET, server)
     if not chosen.is_valid():
         return SeeOther(address("load_users", server))
-    form = PeopleForm(request.POST or None, server, chosen.wanted())
+    form = PeopleForm(request.POST if request.method == "POST" else None, server, chosen.wanted())
     if request.method == "POST" and form.is_valid():
         try:
             return loaded(request, server, load(server, form.cleaned_data["users"]))

@@ -20,9 +20,8 @@ __all__ = ["directory_certificates", "directory_server"]
 
 
 @pytest.fixture(autouse=True)
-def addresses(settings: Any, db: None) -> None:
-    """Every menu entry leads somewhere."""
-    settings.ROOT_URLCONF = "tests.setup_urlconf"
+def database(db: None) -> None:
+    """Every test here uses the database."""
 
 
 @pytest.fixture
@@ -204,4 +203,7 @@ def test_users_are_loaded_by_another_login_field(admin: Client, corp: Authentica
     corp.config["match_field"] = "mail"
     corp.save()
     saved(admin, asked(admin, corp, scope="user", username="alice@corp.example.test"), "alice")
-    assert (User.objects.get(server=corp).login, User.objects.get(server=corp).sam) == ("alice@corp.example.test", "alice")
+    assert (User.objects.get(server=corp).login, User.objects.get(server=corp).sam) == (
+        "alice@corp.example.test",
+        "alice",
+    )

@@ -16,15 +16,13 @@ from tests import make
 from tests.directory_fixtures import directory_certificates, directory_server
 
 __all__ = ["directory_certificates", "directory_server"]
-pytestmark = pytest.mark.django_db
 LIST = "/setup/authentication-servers/"
 ADD = f"{LIST}add/"
 
 
 @pytest.fixture(autouse=True)
-def addresses(settings: Any, db: None) -> None:
-    """Every menu entry leads somewhere."""
-    settings.ROOT_URLCONF = "tests.setup_urlconf"
+def database(db: None) -> None:
+    """Every test here uses the database."""
 
 
 @pytest.fixture

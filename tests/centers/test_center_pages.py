@@ -26,9 +26,8 @@ ADD = f"{LIST}add/"
 
 
 @pytest.fixture(autouse=True)
-def addresses(settings: Any, db: None) -> None:
-    """Every menu entry leads somewhere."""
-    settings.ROOT_URLCONF = "tests.setup_urlconf"
+def database(db: None) -> None:
+    """Every test here uses the database."""
 
 
 @pytest.fixture(scope="module")

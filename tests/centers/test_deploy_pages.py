@@ -15,9 +15,8 @@ from tests import make
 
 
 @pytest.fixture(autouse=True)
-def addresses(settings: Any, db: None) -> None:
-    """Every menu entry leads somewhere."""
-    settings.ROOT_URLCONF = "tests.setup_urlconf"
+def database(db: None) -> None:
+    """Every test here uses the database."""
 
 
 @pytest.fixture
@@ -150,7 +149,8 @@ def test_where_nobody_is_loaded_the_page_says_what_to_do(admin: Client, center: 
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("root_gb", "3"), ("user_gb", "x"), ("encryption_key", "my key"), ("running_mode", "AUTO_STOP")]
+    ("field", "value"),
+    [("root_gb", "3"), ("user_gb", "x"), ("encryption_key", "my key"), ("running_mode", "AUTO_STOP")],
 )
 def test_bad_input_is_refused_beside_its_field(
     admin: Client, center: Center, alice: User, field: str, value: str

@@ -10,7 +10,7 @@ from django.test import Client
 
 from agents import keys
 from agents.models import Agent, EnrolmentToken
-from broker.connect import events, power
+from broker.connect import events, power, strangers
 from broker.connect.models import DesktopSession, Launch
 from broker.core import jobs
 from broker.core.clock import now
@@ -198,3 +198,31 @@ def test_a_stranger_on_a_desktop_moves_no_plan(portal: Client, desktop: Desktop,
     talker.tell("logout", user="CORP\\mallory")
     assert DesktopSession.objects.get().rogue
     assert pending() == []
+
+
+def test_a_stopped_desktop_is_refused_in_words_where_the_policy_starts_nothing(
+    portal: Client, desktop: Desktop, alice: Any
+) -> None:
+    make.assignment(alice, desktop)
+    Desktop.objects.update(power="stopped", raw_state="STOPPED")
+    alice.access.policy.lines.update(start_if_stopped=False)
+    portal.post(f"/desktops/{desktop.pk}/connect/")
+    assert not Launch.objects.exists()
+    assert "your policy does not start it" in portal.get("/desktops/").content.decode()
+
+
+def test_connect_first_logs_out_a_stranger_where_the_policy_says_so(
+    portal: Client, desktop: Desktop, alice: Any
+) -> None:
+    make.assignment(alice, desktop)
+    alice.access.policy.lines.update(log_out_rogue=True)
+    talker = Talker(desktop.center, desktop)
+    talker.tell("login", user="CORP\\mallory")
+    portal.post(f"/desktops/{desktop.pk}/connect/")
+    launch = Launch.objects.select_related("user", "desktop", "portal_session__policy").get()
+    assert launch.step == Launch.Step.STARTING
+    assert strangers.asked_to_leave(launch, desktop)
+    assert strangers.asked_to_leave(launch, desktop)
+    assert [each.type for each in Agent.objects.get().commands.all()] == ["logout"]
+    talker.tell("logout", user="CORP\\mallory")
+    assert not strangers.asked_to_leave(launch, desktop)

@@ -29,9 +29,8 @@ ADD = f"{LIST}add/"
 
 
 @pytest.fixture(autouse=True)
-def addresses(settings: Any, db: None) -> None:
-    """Every menu entry leads somewhere."""
-    settings.ROOT_URLCONF = "tests.setup_urlconf"
+def database(db: None) -> None:
+    """Every test here uses the database."""
 
 
 @pytest.fixture
@@ -76,7 +75,9 @@ def web_server(tls: tuple[Path, Path] | None, text: str = "ok", status: int = 20
 
 
 def gateway(**fields: Any) -> Gateway:
-    return Gateway.objects.create(**{"name": "Edge", "address": "127.0.0.1", "address_private": "127.0.0.1:9", **fields})
+    return Gateway.objects.create(
+        **{"name": "Edge", "address": "127.0.0.1", "address_private": "127.0.0.1:9", **fields}
+    )
 
 
 def typed(**changes: Any) -> dict[str, Any]:

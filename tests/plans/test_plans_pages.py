@@ -168,7 +168,8 @@ def test_a_name_is_taken_once(admin: Client) -> None:
 @pytest.mark.parametrize("url", AREAS)
 def test_permissions_of_plans(client: Client, url: str) -> None:
     make.defaults()
-    pk = {PROTOCOL: ProtocolPlan, POWER: PowerControlPlan, RELEASE: ReleasePlan}[url].objects.get(is_default=True).pk
+    model: Any = {PROTOCOL: ProtocolPlan, POWER: PowerControlPlan, RELEASE: ReleasePlan}[url]
+    pk = model.objects.get(is_default=True).pk
     make.client_with(client, **{AREAS[url]: "view"})
     assert client.get(url).status_code == 200
     assert client.get(f"{url}{pk}/").status_code == 200
@@ -179,6 +180,7 @@ def test_permissions_of_plans(client: Client, url: str) -> None:
 
 @pytest.mark.parametrize("url", AREAS)
 def test_lists_of_plans_cost_the_same_for_many(admin: Client, url: str, django_assert_max_num_queries: Any) -> None:
+    model: Any
     model, column = {
         PROTOCOL: (ProtocolPlan, "protocol_plan"),
         POWER: (PowerControlPlan, "power_plan"),

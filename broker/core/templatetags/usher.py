@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django import template
-from django.forms import CheckboxInput
+from django.forms import CheckboxInput, ChoiceField, ModelChoiceField
 from django.templatetags.static import static
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -194,6 +194,18 @@ def initials(person: Any) -> str:
 def field_kind(field: Any) -> str:
     """How a form field is laid out: "check" for one checkbox, "text" for all others."""
     return "check" if isinstance(field.field.widget, CheckboxInput) else "text"
+
+
+@register.filter
+def must_be_typed(field: Any) -> bool:
+    """Whether a field is marked as needed: a drop-down that always says something is not."""
+    control = field.field
+    if isinstance(control, ModelChoiceField):
+        return bool(control.required and control.empty_label is not None)
+    if isinstance(control, ChoiceField):
+        choices: Any = control.choices
+        return bool(control.required and any(value in ("", None) for value, _ in choices))
+    return bool(control.required)
 
 
 @register.filter

@@ -97,5 +97,5 @@ def pools_with(row: Desktop) -> list[Pool]:
              output_field=BooleanField())
         for pool in pools.values()
     ]  # fmt: skip
-    found = Desktop.objects.filter(pk=row.pk).values_list(*inside).first() or ()
-    return [pool for pool, yes in zip(pools.values(), found, strict=True) if yes]
+    found = Desktop.objects.filter(pk=row.pk).values_list(*inside).first() if inside else ()
+    return [pool for pool, yes in zip(pools.values(), found or (), strict=True) if yes]

@@ -88,6 +88,10 @@ class DesktopTable(PageTable):
     why = tables.Column(verbose_name="Why, and what next", empty_values=(), orderable=False)
     last_used_at = TimeColumn(verbose_name="Last used")
 
+    def value_center(self, record: Desktop) -> str:
+        """The name in files."""
+        return str(record.center)
+
     def render_agent(self, record: Desktop) -> SafeString:
         """Never seen, reachable, unreachable."""
         return agent_word(record)

@@ -48,6 +48,16 @@ class UserTable(PageTable):
         """The name in files."""
         return str(record)
 
+    def value_server(self, record: User) -> str:
+        """The name in files."""
+        return str(record.server)
+
+    def value_state(self, record: User) -> str:
+        """The word in files."""
+        if record.gone_at is not None:
+            return "Left"
+        return "Active" if record.is_active else "Disabled"
+
     def render_state(self, record: User) -> SafeString:
         """Whether they can sign in."""
         if record.gone_at is not None:

@@ -1,0 +1,36 @@
+"""Sessions of other people on a desktop that its user wants to enter (RULES 15)."""
+
+from agents.services import command
+from authservers.models import User
+from broker.connect import facts
+from broker.connect.models import DesktopSession, Launch
+from broker.connect.plans_in_force import line_of
+from centers.models import Desktop
+from policies.models import Policy
+
+
+def to_log_out(desktop: Desktop, user: User, policy: Policy | None) -> list[DesktopSession]:
+    """The live sessions of others that the policy's *Log out rogue users* wants ended before the user is connected."""
+    live = DesktopSession.objects.filter(desktop=desktop, ended_at=None).exclude(user_name="")
+    others = [session for session in live if session.user_id != user.pk]
+    if not others or policy is None:
+        return []
+    line = line_of(policy, desktop)
+    return others if line and line.log_out_rogue else []
+
+
+def asked_to_leave(launch: Launch, desktop: Desktop) -> bool:
+    """Whether somebody is still to leave; each is asked once per launch. Without an agent nobody is waited for."""
+    policy = launch.portal_session.policy if launch.portal_session else None
+    others = to_log_out(desktop, launch.user, policy)
+    agent = facts.reachable(desktop)
+    if not others or agent is None:
+        return False
+    for session in others:
+        asked = agent.commands.filter(
+            type="logout", data__session=session.os_session, created_at__gte=launch.started_at
+        )
+        if not asked.exists():
+            why = f"{launch.user} connects, and the policy logs out rogue users"
+            command(agent, "logout", why, {"session": session.os_session})
+    return True

@@ -1,0 +1,1 @@
+"""The product as people see it: Chromium against a running demo."""
