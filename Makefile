@@ -41,10 +41,13 @@ lint-types: setup
 lint-imports: setup
 	.venv/bin/lint-imports
 
-# Neither needs a database nor a running instance, hence the DATA that is not there.
+# Neither needs a database or a running instance: a DATA that is not there, and keys for nothing.
+lint-django: export DATA = /nonexistent
+lint-django: export USHER_SECRET_KEY = only-to-look-at-the-code-never-for-an-instance-with-data
+lint-django: export USHER_ENCRYPTION_KEYS = AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=
 lint-django: setup
-	DATA=/nonexistent $(PY) -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
-	DATA=/nonexistent $(PY) manage.py check
+	$(PY) -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
+	$(PY) manage.py check
 
 bench: setup
 	@if test -d bench; then exec $(PY) -m bench; else echo 'There is no benchmark yet.'; fi

@@ -79,7 +79,7 @@ class AuthenticationServerForm(ConfigForm):
 
     sections = [
         Section("Connection Settings", "Where the directory is, and how the connection to it is protected.",
-                ["kind", "address_by", "host", "ldaps", "port", "upgrade", "ca_pem", "directory_ids"]),
+                ["kind", "address_by", "host", "port", "ldaps", "upgrade", "ca_pem", "directory_ids"]),
         Section("Search Settings", "An account that may read user records. Administrator rights are not needed.",
                 ["search_user", "search_password", "base_dn", "user_filter"]),
         Section("User Login Search", "How the name that somebody types is found in the directory.",

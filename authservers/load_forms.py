@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.html import format_html
 
 from authservers import scopes
 from authservers.directories.base import DirectoryError, Person
@@ -14,9 +15,15 @@ from authservers.directories.expressions import checked_expression
 from authservers.models import AuthenticationServer, User
 from authservers.scopes import Scope
 from authservers.services import directory
+from broker.core import words
 from broker.core.forms import PlainForm, when
+from broker.core.templatetags.usher import ago
 from broker.core.widgets import DUAL_LIST_LIMIT, Choice, DualList
 
+REFRESH = format_html(
+    '<button type="submit" class="button small" name="_step" value="group:refresh" formnovalidate>{}</button>',
+    "Refresh groups",
+)
 GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 SCOPES = {
     scopes.USER: "Select a specific user",
@@ -34,11 +41,9 @@ class ScopeForm(PlainForm):
         label="Scope", choices=list(SCOPES.items()), widget=forms.RadioSelect, initial=scopes.USER
     )
     username = forms.CharField(label="Enter the username", max_length=256)
-    hours = forms.IntegerField(
-        label="Created within the last hours", min_value=1, max_value=87_600, initial=24, help_text="From now back."
-    )
-    expression = forms.CharField(label="LDAP expression", max_length=3500, help_text="An example: (department=Sales)")
-    group = forms.ChoiceField(label="Group")
+    hours = forms.IntegerField(label="Enter a number, in hours", min_value=1, max_value=87_600, initial=24)
+    expression = forms.CharField(label="Enter an LDAP expression", max_length=3500, help_text="An example: (department=Sales)")
+    group = forms.ChoiceField(label="Select the group")
     show_when = {name: when("scope", scope) for name, scope in [
         ("username", scopes.USER), ("hours", scopes.RECENT), ("expression", scopes.EXPRESSION), ("group", scopes.GROUP),
     ]}  # fmt: skip
@@ -56,7 +61,11 @@ class ScopeForm(PlainForm):
     def offer_groups(self) -> None:
         """The groups as last read; done again after Refresh groups."""
         groups = [(group["dn"], group["name"]) for group in self.server.groups]
-        self.fields["group"].choices = [("", "Choose…"), *groups]  # type: ignore[attr-defined]
+        field: Any = self.fields["group"]
+        field.choices = [("", "Choose…"), *groups]
+        read = self.server.groups_at
+        age = format_html("{} read {}.", words.count(len(groups), "group"), ago(read)) if read else "Not read yet."
+        field.help_text = format_html("{} {}", age, REFRESH)
 
     def clean_expression(self) -> str:
         """Well-formed before anything is sent."""

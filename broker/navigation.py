@@ -7,6 +7,8 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
 
+from broker.core.models import Job
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -51,7 +53,7 @@ def shown_to(request: HttpRequest) -> list[dict[str, Any]]:
     """The groups and pages that this person may see, the current one marked."""
     groups = []
     for title, entries in MENU.items():
-        shown = [
+        shown: list[dict[str, Any]] = [
             {"label": entry.label, "url": reverse(entry.url_name), "area": entry.area, "icon": entry.icon}
             for entry in entries
             if request.user.has_perm(f"{entry.area}.view")
@@ -63,6 +65,11 @@ def shown_to(request: HttpRequest) -> list[dict[str, Any]]:
     return groups
 
 
+def jobs_running() -> int:
+    """How many jobs run now; asked only by templates that show it."""
+    return Job.objects.filter(state=Job.State.RUNNING).count()
+
+
 def context(request: HttpRequest) -> dict[str, Any]:
     """For every template: the menu (only computed where a template asks), version and demo flag."""
     signed_in = getattr(request, "user", None) is not None and request.user.is_authenticated
@@ -70,4 +77,5 @@ def context(request: HttpRequest) -> dict[str, Any]:
         "navigation": (lambda: shown_to(request)) if signed_in else [],
         "version": settings.VERSION,
         "demo": settings.DEMO,
+        "jobs_running": jobs_running,
     }

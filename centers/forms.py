@@ -162,7 +162,8 @@ class CenterForm(ConfigForm):
         trouble = checks.problem(findings)
         if not trouble or checks.unreachable(findings):
             return
-        signing = {"access_key": "access_key", "assume_role": "role_arn"}.get(self.instance.auth, "auth")
+        key = "secret_key" if "secret access key" in trouble.lower() else "access_key"
+        signing = {"access_key": key, "assume_role": "role_arn"}.get(self.instance.auth, "auth")
         directory = "directory_id" if self.applies(self.show_when["directory_id"]) else "server"
         self.add_error(signing if len(findings) == 1 else directory, trouble)
 

@@ -17,11 +17,13 @@ class KindColumn(BriefColumn):
 class CenterTable(PageTable):
     """One row a center."""
 
+    optional = ("server", "region")
+
     name = NameColumn(verbose_name="Name")
     kind = KindColumn(verbose_name="Type")
-    region = BriefColumn(verbose_name="Region")
-    server = BriefColumn(verbose_name="Authentication Server", accessor="server__name")
     status = StatusColumn(STATES, note=lambda row: row.status_reason, verbose_name="Status")
     machines = NumberColumn(verbose_name="Desktops")
     bundles = NumberColumn(verbose_name="Images")
     scanned_at = TimeColumn(verbose_name="Last scan")
+    server = BriefColumn(verbose_name="Authentication Server", accessor="server__name")
+    region = BriefColumn(verbose_name="Region")

@@ -13,6 +13,8 @@ from broker.core.forms import DurationField
 from plans.rdp import template_errors
 from plans.tags import TAGS, unknown_tags
 
+SMALL = 4  # rows up to which a text is a few words and not a file
+
 
 def wait(model: type[Model], name: str, choices: Sequence[tuple[int, str]], help_text: str = "") -> DurationField:
     """The drop-down of one waiting time, named and preset as its column is."""
@@ -25,7 +27,8 @@ class TaggedText(forms.CharField):
     """Lines of text with dynamic tags; `check` says what is wrong with them."""
 
     def __init__(self, check: Callable[[str], list[str]], rows: int, **kwargs: Any) -> None:
-        area = forms.Textarea(attrs={"spellcheck": "false", "rows": rows, "class": "code"})
+        look = {"spellcheck": "false", "class": "code"} if rows > SMALL else {"class": "mono"}
+        area = forms.Textarea(attrs={"rows": rows, **look})
         super().__init__(**{"required": False, "strip": False, "widget": area, **kwargs})
         self.check = check
 

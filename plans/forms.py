@@ -9,7 +9,7 @@ from plans.fields import check_url, tag_list, wait
 from plans.models import NEVER, PowerControlPlan, ReleasePlan
 from plans.waits import IDLE, IDLE_OR_NO, POWER, REGULAR
 
-NOTES = Section("Notes", "", ["notes"])
+NOTES = Section("", "", ["notes"])
 
 
 def notes() -> forms.Field:
@@ -119,5 +119,3 @@ class ReleasePlanForm(PageForm):
         if timed and "idle_url" in cleaned and not cleaned["idle_url"]:
             self.add_error("idle_url", "Enter the URL to call, or choose “No” above.")
         return cleaned
-
-

@@ -10,10 +10,9 @@ from broker.core.pages import Pages
 from plans.forms import PowerControlPlanForm, ReleasePlanForm
 from plans.models import PowerControlPlan, ProtocolChoice, ProtocolPlan, ReleasePlan
 from plans.protocol_forms import ProtocolPlanForm
-from plans.steps import power_steps, release_steps
+from plans.steps import power_words, release_words
 from plans.tables import PowerControlPlanTable, ProtocolPlanTable, ReleasePlanTable, protocols
 from plans.usage import policies_using
-from plans.words import steps_in_words
 
 STAYS = "The Default plan stays: it counts wherever no policy says otherwise. It can be changed."
 
@@ -78,7 +77,7 @@ class PowerControlPlanPages(PlanPages):
     @classmethod
     def says(cls, row: Any) -> list[str]:
         """Its steps."""
-        return steps_in_words(power_steps(row)) or ["Does not change the power state."]
+        return power_words(row)
 
     @classmethod
     def facts(cls, request: HttpRequest, row: Any) -> dict[str, Any]:
@@ -97,4 +96,4 @@ class ReleasePlanPages(PlanPages):
     @classmethod
     def says(cls, row: Any) -> list[str]:
         """Its steps."""
-        return steps_in_words(release_steps(row)) or ["Keeps the user assigned for ever."]
+        return release_words(row)

@@ -1,10 +1,11 @@
-"""Plans as steps of the engine: what their rows mean (SPEC 3.3, 3.4)."""
+"""Plans as steps of the engine, and in words: what their rows mean (SPEC 3.3, 3.4)."""
 
 from collections.abc import Iterator
 from datetime import timedelta
 
 from plans.engine import Action, Event, Step
 from plans.models import NEVER, PowerAction, PowerControlPlan, ReleasePlan
+from plans.words import steps_in_words
 
 POWER_ACTIONS: dict[str, Action] = {
     PowerAction.SHUTDOWN: Action.STOP,
@@ -53,3 +54,17 @@ def release_steps(plan: ReleasePlan) -> Iterator[Step]:
         yield Step(Event.RELEASED, Action.LOG_OUT, timedelta(), plan.name)
     if plan.released_delete:
         yield Step(Event.RELEASED, Action.DELETE, timedelta(seconds=plan.released_delete_after), plan.name)
+
+
+def power_words(plan: PowerControlPlan) -> list[str]:
+    """What a power control plan does, a sentence each."""
+    return steps_in_words(power_steps(plan)) or ["Does not change the power state."]
+
+
+def release_words(plan: ReleasePlan) -> list[str]:
+    """What a release plan does, a sentence each; that it never releases is said, too (seed ch. 7)."""
+    steps = list(release_steps(plan))
+    kept = not any(step.do == Action.RELEASE for step in steps)
+    said = ["No event releases the desktop: it stays assigned."] if kept else []
+    gone = ["Make the desktop unavailable at the release."] if plan.released_unavailable else []
+    return said + steps_in_words(steps) + gone

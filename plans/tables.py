@@ -5,23 +5,22 @@ from functools import cached_property
 from typing import Any
 
 import django_tables2 as tables
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from broker.core import words
 from broker.core.tables import NameColumn, PageTable
 from plans.models import ProtocolChoice, ProtocolPlan
-from plans.steps import power_steps, release_steps
+from plans.steps import power_words, release_words
 from plans.usage import Users, policies_using
-from plans.words import steps_in_words
 
 
 class Sentences(tables.Column):
     """What a row does, a sentence a line."""
 
-    def __init__(self, say: Callable[[Any], Iterable[str]], nothing: str, **kwargs: Any) -> None:
+    def __init__(self, say: Callable[[Any], Iterable[str]], nothing: str, between: str = " ", **kwargs: Any) -> None:
         super().__init__(**{"empty_values": (), "orderable": False, "accessor": "pk", **kwargs})
-        self.say, self.nothing = say, nothing
+        self.say, self.nothing, self.between = say, nothing, between
 
     def render(self, record: Any) -> SafeString | str:
         """The sentences below each other."""
@@ -30,7 +29,7 @@ class Sentences(tables.Column):
 
     def value(self, record: Any) -> str:
         """The sentences in one cell of a file."""
-        return " ".join(self.say(record))
+        return self.between.join(self.say(record))
 
 
 class UsedBy(tables.Column):
@@ -43,7 +42,8 @@ class UsedBy(tables.Column):
         """Links, three at most."""
         users = table.users.get(record.pk, [])
         links = format_html_join(", ", '<a href="{1}">{0}</a>', users[:3])
-        return links + (f" and {len(users) - 3} more" if len(users) > 3 else "") if users else "Nobody"
+        more = f" and {len(users) - 3} more" if len(users) > 3 else ""
+        return format_html("{}{}", links, more) if users else "Nobody"
 
     def value(self, record: Any, table: "PlanTable") -> str:
         """Their names."""
@@ -85,18 +85,12 @@ class ProtocolPlanTable(PlanTable):
 class PowerControlPlanTable(PlanTable):
     """Power control plans."""
 
-    does = Sentences(
-        lambda plan: steps_in_words(power_steps(plan)), "Does not change the power state", verbose_name="What it does"
-    )
+    does = Sentences(power_words, "Nothing", verbose_name="What it does")
     used_by = UsedBy(verbose_name="Used by")
 
 
 class ReleasePlanTable(PlanTable):
     """Release plans."""
 
-    does = Sentences(
-        lambda plan: steps_in_words(release_steps(plan)),
-        "Keeps the user assigned for ever",
-        verbose_name="What it does",
-    )
+    does = Sentences(release_words, "Nothing", verbose_name="What it does")
     used_by = UsedBy(verbose_name="Used by")

@@ -54,7 +54,7 @@ class RoleForm(PageForm):
         Section("Administration", "", ["admin_ui"]),
         *(Section(f"Pages: {title}" if title else "Pages", "", [page_field(entry.area) for entry in entries],
                   when=when("admin_ui", True)) for title, entries in MENU.items()),
-        Section("Notes", "", ["notes"]),
+        Section("", "", ["notes"]),
     ]  # fmt: skip
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -64,8 +64,9 @@ class RoleForm(PageForm):
             return
         for entry in ENTRIES:
             name = page_field(entry.area)
-            self.fields[name] = forms.ChoiceField(choices=ACCESS, label=entry.label, initial="none")
-            self.initial.setdefault(name, self.instance.pages.get(entry.area, "none"))
+            self.fields[name] = forms.ChoiceField(choices=ACCESS, label=entry.label, required=False)
+            begun = "view" if self.instance._state.adding and entry.area == "dashboard" else "none"
+            self.initial.setdefault(name, self.instance.pages.get(entry.area, begun))
 
     def instance_values(self) -> None:
         """The permissions of the pages shown; those of others stay."""
@@ -124,7 +125,7 @@ class LocationForm(PageForm):
     sections: ClassVar = [
         Section("Location", "", ["name", "order"]),
         Section("Clients", "Which clients are there.", ["join", "rules"]),
-        Section("Notes", "", ["notes"]),
+        Section("", "", ["notes"]),
     ]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -148,5 +149,3 @@ class TesterForm(forms.Form):
     ip = forms.GenericIPAddressField(
         label="IP address", required=False, error_messages={"invalid": "This is no IP address."}
     )
-
-

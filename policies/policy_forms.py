@@ -41,7 +41,7 @@ class PolicyForm(PageForm):
 
     sections: ClassVar = [
         Section("General", "", ["name", "max_desktops", "auto_launch", "offer_empty_pools", "session_expire"]),
-        Section("Notes", "", ["notes"]),
+        Section("", "", ["notes"]),
     ]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -63,7 +63,7 @@ class LineForm(PageForm):
         ]  # fmt: skip
         help_texts: ClassVar = {
             "quantity": "Desktops that the user has already from this pool count, too.",
-            "pool": "",
+            "pool": "WorkSpaces in AutoStop running mode are not offered: change them to Manual first.",
             "offer_order": "Desktops about to be shut down always come last.",
             "offer_stopped": "Choose one of the two Yes for WorkSpaces in Manual running mode: they are started when "
             "the user connects.",
@@ -91,6 +91,14 @@ class LineForm(PageForm):
         for name, model in plans if self.instance._state.adding else ():
             default = model._default_manager.filter(is_default=True).first()
             self.initial[name] = default and default.pk
+
+    def clean(self) -> dict[str, Any]:
+        """The same line twice is a form that was sent twice."""
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        same = {name: cleaned.get(name) for name in self.fields}
+        if self.instance._state.adding and not self.errors and self.instance.policy.lines.filter(**same).exists():
+            self.add_error("pool", "This policy has exactly this pool assignment already.")
+        return cleaned
 
 
 class HardForm(PageForm):

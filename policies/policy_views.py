@@ -76,10 +76,9 @@ def add_line(request: HttpRequest, pk: int) -> HttpResponse:
 def edit_line(request: HttpRequest, pk: int, line_id: int) -> HttpResponse:
     """The form "Edit Pool Assignment"."""
     line = get_object_or_404(PoolAssignment.objects.select_related("policy"), pk=line_id, policy=pk)
-    known = context(
-        request, line.policy, "lines", form_title="Edit Pool Assignment", cancel_url=lines_url(pk),
-        delete_url=reverse("policies:line_delete", args=[pk, line_id]),
-    )  # fmt: skip
+    known = context(request, line.policy, "lines", form_title="Edit Pool Assignment", cancel_url=lines_url(pk))
+    if known["may_edit"]:
+        known["delete_url"] = reverse("policies:line_delete", args=[pk, line_id])
     return form_page(request, LineForm(*posted(request), instance=line), lines_url(pk), "policies/line.html", known)
 
 

@@ -41,7 +41,7 @@ class PolicyTable(PageTable):
     """Policies with what they offer."""
 
     name = NameColumn(verbose_name="Policy name")
-    offers = Sentences(lambda policy: map(offer, policy.lines.all()), "Nothing", verbose_name="Offers")
+    offers = Sentences(lambda policy: map(offer, policy.lines.all()), "Nothing", "; ", verbose_name="Offers")
     rules = Words("used_by", "No rule", verbose_name="Assigned by")
 
     @cached_property
@@ -100,5 +100,3 @@ class LocationTable(PageTable):
     def render_definition(self, record: Any) -> str:
         """The rules in words."""
         return location_in_words(record)
-
-

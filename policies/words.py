@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from broker.core import words
-from plans.steps import power_steps, release_steps
-from plans.words import steps_in_words
+from plans.steps import power_words, release_words
 from policies.locations import ATTRIBUTES
 from policies.models import AssignmentRule, Location, PoolAssignment
 from pools.rules import CONDITIONS
@@ -35,7 +34,7 @@ def line_in_words(line: PoolAssignment) -> list[str]:
         said.append("Users cannot release it themselves.")
     plans = words.listed([line.protocol_plan, line.power_plan, line.release_plan])
     said.append(f"Plans: {plans}.")
-    return said + steps_in_words([*power_steps(line.power_plan), *release_steps(line.release_plan)])
+    return said + power_words(line.power_plan) + release_words(line.release_plan)
 
 
 def location_rule(rule: Mapping[str, Any]) -> str:

@@ -65,6 +65,14 @@ class ParentField(forms.ModelChoiceField):  # type: ignore[type-arg]
         self.choices = entries  # a plain list instead of an iterator over the table
 
 
+class DesktopsField(DualListField):
+    """Desktops by all the names that tell them apart."""
+
+    def label_from_instance(self, obj: Any) -> str:
+        """ "Engineering – alice (WSAMZN-1A2B, WorkSpaces Virginia)"."""
+        return f"{obj} ({obj.name}, {obj.center})"
+
+
 class PoolForm(PageForm):
     """A pool: what it is called, what it is part of, which desktops are in it."""
 
@@ -79,7 +87,7 @@ class PoolForm(PageForm):
     )
     rules = RowsField(RuleRow, label="Desktops whose", add_label="Add row", least=1)
     tags = TagsField(label="Tags", required=False, help_text="Tags of desktops, separated by commas.")
-    desktops = DualListField(
+    desktops = DesktopsField(
         Desktop.objects.none(), noun="desktops", search=("name", "display_name", "ref", "bound_user"), label="Desktops"
     )
     notes = forms.CharField(
@@ -100,7 +108,7 @@ class PoolForm(PageForm):
         Section("Pool", "", ["name", "display_name"]),
         Section("Pool Definition", "Which desktops are in it. New desktops that fit join by themselves.",
                 ["parent", "defined_by", "centers", "rules", "tags", "join", "desktops"]),
-        Section("Notes", "", ["notes"]),
+        Section("", "", ["notes"]),
     ]  # fmt: skip
     show_when: ClassVar = {
         "centers": when("defined_by", By.CENTERS), "rules": when("defined_by", By.ATTRIBUTES),

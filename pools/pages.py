@@ -75,5 +75,6 @@ def draft(request: HttpRequest, pk: int) -> HttpResponse:
     """How many desktops the form as it is now describes; saves nothing."""
     pool = get_object_or_404(Pool, pk=pk) if pk else None
     form = PoolForm(request.POST, instance=pool)
-    count = form.draft().count() if form.is_valid() else None
+    form.is_valid()
+    count = None if set(form.errors) - {"name", "display_name", "notes"} else form.draft().count()
     return render(request, "pools/_draft.html", {"count": count})

@@ -4,10 +4,11 @@ from functools import cached_property
 from typing import Any
 
 import django_tables2 as tables
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from broker.core.tables import NameColumn, NumberColumn, PageTable, StatusColumn, YesNoColumn
+from broker.core.tables import LinkColumn, NameColumn, NumberColumn, PageTable, StatusColumn, YesNoColumn
 from centers.models import Desktop
 from pools.models import Pool
 from pools.tree import NOTHING, as_text, counts
@@ -67,7 +68,7 @@ class DefinedBy(tables.Column):
 class PoolTable(PageTable):
     """Pools as a tree, with the desktops in each."""
 
-    name = TreeName(order_by=("place",))
+    name = TreeName(order_by=("place",), attrs={"td": {"class": "brief"}})
     display_name = tables.Column(default="")
     defined = DefinedBy(verbose_name="Definition", accessor="pk", orderable=False)
     total = Counted("total")
@@ -87,7 +88,7 @@ class PoolTable(PageTable):
 class DesktopTable(PageTable):
     """The desktops of one pool."""
 
-    name = tables.Column()
+    name = LinkColumn(lambda row: reverse("desktops:edit", args=[row.pk]))
     display_name = tables.Column(default="")
     center = tables.Column()
     power = StatusColumn(POWER_KINDS)

@@ -4,27 +4,37 @@ CreateWorkspaces knows no idempotency token: after a crash we look for (director
 WorkSpace that exists already is adopted (RULES 25; SPEC 13.5).
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from broker.connect.actions import gone
+from broker.connect.actions import gone, let_go
 from broker.connect.happenings import Happening, happened
 from broker.connect.inventory import save_observed
 from broker.connect.power import number
 from broker.core import audit
 from broker.core.clock import now
-from broker.core.jobs import Done, Failed, Kind, Later, Moot, Result
+from broker.core.jobs import Done, Failed, Kind, Later, Moot, Result, note
 from broker.core.models import Job
 from centers.models import Desktop
-from centers.providers.base import DeployRequest, DeployResult, Power, Provider, ProviderBusy, ProviderError
+from centers.providers.base import (
+    DeployRequest,
+    DeployResult,
+    Power,
+    Provider,
+    ProviderBusy,
+    ProviderError,
+    RemoteDesktop,
+)
 from centers.services import provider
 from plans.engine import Event
 from pools.models import Assignment
+from pools.services import Terms, lend_this
 
 LOOK_AGAIN = timedelta(seconds=3)
 SLOWLY = timedelta(seconds=60)
+UNDER_WAY = frozenset({Power.STARTING, Power.UNKNOWN})
 
 
 def run(job: Job) -> Result:
@@ -42,22 +52,57 @@ def run(job: Job) -> Result:
     except ProviderBusy as busy:
         return Later(str(busy))
     except ProviderError as error:
-        return failed(desktop, str(error))
+        # Once AWS has made it, trouble with keys or network is no reason to take it from its user (SPEC 13.5).
+        return Later(str(error)) if desktop.ref else failed(desktop, str(error))
 
 
 def create(job: Job, desktop: Desktop, source: Provider) -> Result | None:
     """Ask AWS for it, or find it; None where its id is known now."""
-    payload = job.payload
-    if job.tries > 1:  # we may have died between AWS's answer and our commit
-        found = source.find(user_name=payload["user_name"], workspace_name=payload.get("workspace_name", ""))
-        if found is not None:
-            return identified(desktop, found.ref)
-    result = source.deploy([request_of(desktop, payload)])[0]
+    if "asked_at" in job.payload:  # by one who died between AWS's answer and our commit, or who got no answer
+        answer = looked_for(job, desktop, source)
+        if answer is not None or desktop.ref:
+            return answer
+    if not note(job, asked_at=now().isoformat()):
+        return Moot("Another worker has taken it over.")
+    try:
+        result = source.deploy([request_of(desktop, job.payload)])[0]
+    except ProviderBusy as busy:
+        if not busy.maybe_done:
+            forget(job)
+        raise
     if result.ref:
         return identified(desktop, result.ref)
-    if result.exists:
-        return adopted(desktop, source, payload)
-    return told_no(desktop, result)
+    if not result.maybe_done:
+        forget(job)
+    return adopted(desktop, source, job.payload) if result.exists else told_no(desktop, result)
+
+
+def looked_for(job: Job, desktop: Desktop, source: Provider) -> Result | None:
+    """Find what was asked for before; None where it is found (the desktop has its ref) or was certainly never made."""
+    found = source.find(user_name=job.payload["user_name"], workspace_name=job.payload.get("workspace_name", ""))
+    if found is not None:
+        return dying(found) or identified(desktop, found.ref)
+    if now() < datetime.fromisoformat(job.payload["asked_at"]) + two_scans(desktop):
+        return Later("AWS was asked, but does not show it yet.", now() + LOOK_AGAIN * 5)
+    return None
+
+
+def forget(job: Job) -> None:
+    """AWS did certainly not do it: the next try need not look for it first."""
+    job.payload.pop("asked_at", None)
+    note(job)
+
+
+def two_scans(desktop: Desktop) -> timedelta:
+    """How long an id may stay unknown to Describe before it is asked for again (RULES 25)."""
+    return timedelta(minutes=2 * (desktop.center.refresh_minutes or 2))
+
+
+def dying(found: RemoteDesktop) -> Result | None:
+    """A WorkSpace that is being deleted still takes its user's place, and is not to be adopted."""
+    if found.power is not Power.DELETING:
+        return None
+    return Later("AWS is still deleting the former WorkSpace of this user.", now() + SLOWLY / 4)
 
 
 def request_of(desktop: Desktop, payload: dict[str, Any]) -> DeployRequest:
@@ -88,6 +133,9 @@ def adopted(desktop: Desktop, source: Provider, payload: dict[str, Any]) -> Resu
     found = source.find(user_name=payload["user_name"])
     if found is None:
         return Later("AWS says that this user has a WorkSpace already, but does not show it yet.")
+    waits = dying(found)
+    if waits is not None:
+        return waits
     audit.record("deploy.adopted", f"{payload['user_name']} has {found.ref} already: adopted.", desktop=desktop)
     return identified(desktop, found.ref)
 
@@ -99,9 +147,19 @@ def identified(desktop: Desktop, found_ref: str) -> Result | None:
             if Desktop.objects.filter(pk=desktop.pk, ref=None).update(ref=found_ref):
                 desktop.ref = found_ref
     except IntegrityError:
-        gone(desktop, f"{found_ref} is listed already")
-        return Done(f"{found_ref} is listed already.")
+        return handed_over(desktop, found_ref)
     return None
+
+
+def handed_over(intent: Desktop, found_ref: str) -> Result:
+    """The user's WorkSpace has a row already: it takes the place of the intent, and of its assignment."""
+    listed = Desktop.objects.select_related("center").get(center=intent.center, ref=found_ref)
+    assignment = Assignment.objects.select_related("user").filter(desktop=intent, closed_at=None).first()
+    gone(intent, f"{found_ref} is listed already as {listed}"[:200])
+    lent = lend_this(assignment.user, listed, Terms(origin="deploy", reason="adopted")) if assignment else None
+    if assignment and lent is None:
+        return Failed(f"{assignment.user} has {found_ref} at AWS already, but {listed} is lent to somebody else here.")
+    return Done(f"{found_ref} was there already: {listed}.")
 
 
 def watch(job: Job, desktop: Desktop, source: Provider) -> Result:
@@ -110,12 +168,12 @@ def watch(job: Job, desktop: Desktop, source: Provider) -> Result:
     if not found:
         return waiting(job, desktop, "AWS does not describe it yet.")
     desktop = save_observed(desktop, found[0])
-    if found[0].power is Power.RUNNING:
-        available(desktop)
-        return Done(f"{desktop.ref} is available.")
     if found[0].power in {Power.ERROR, Power.DELETING}:
         return failed(desktop, found[0].error_message or f"AWS says {found[0].raw_state}.")
-    return waiting(job, desktop, f"AWS says {found[0].raw_state}.")
+    if found[0].power in UNDER_WAY:
+        return waiting(job, desktop, f"AWS says {found[0].raw_state}.")
+    available(desktop)
+    return Done(f"{desktop.ref} is there: AWS says {found[0].raw_state}.")
 
 
 def waiting(job: Job, desktop: Desktop, why: str) -> Result:
@@ -137,11 +195,14 @@ def available(desktop: Desktop) -> None:
 
 
 def failed(desktop: Desktop, why: str) -> Result:
-    """The only end that takes the assignment: AWS will not make this desktop."""
+    """The only end that takes the assignment: AWS will not make this desktop (SPEC 13.5)."""
     audit.record("deploy.failed", f"{desktop}: {why}", desktop=desktop, subject=desktop, level="error")
+    reason = f"AWS did not create it: {why}"[:200]
     if desktop.ref is None:
-        gone(desktop, f"AWS did not create it: {why}"[:200])
+        gone(desktop, reason)
+    else:
+        let_go(desktop, reason)
     return Failed(why)
 
 
-KIND = Kind(run=run, lease=timedelta(seconds=90), deadline=timedelta(hours=2))
+KIND = Kind(run=run, lease=timedelta(seconds=150), deadline=timedelta(hours=2))

@@ -45,7 +45,7 @@ def clear() -> int:
     ]
     count = throttle.forget_old()
     for rows in old:
-        count += rows.model.objects.filter(pk__in=rows.order_by().values("pk")[:AT_ONCE]).delete()[0]
+        count += rows.model._default_manager.filter(pk__in=rows.order_by().values("pk")[:AT_ONCE]).delete()[0]
     return count
 
 

@@ -308,12 +308,13 @@ def assign_bound(center: Center) -> int:
         Desktop.objects.filter(center=center, scan_assigned=False, lent=False)
         .exclude(bound_user="")
         .exclude(availability=Desktop.Availability.DELETED)
+        .annotate(bare=Lower("bound_user"))
     )
     people = User.objects.filter(server=center.server_id, is_active=True).annotate(bare=Lower("sam"))
-    known = {user.sam.lower(): user for user in people.filter(bare__in=new.values(Lower("bound_user")))}
+    known = {user.sam.lower(): user for user in people.filter(bare__in=new.values("bare"))}
     if not known:
         return 0
-    found = new.annotate(bare=Lower("bound_user")).filter(bare__in=list(known))
+    found = new.filter(bare__in=list(known))
     return sum(assigned_once(known[desktop.bound_user.lower()], desktop) for desktop in found)
 
 

@@ -33,12 +33,14 @@ def run(job: Job) -> Result:
     launch = None
     if "launch" in job.payload:
         launch = (
-            Launch.objects.select_related("user", "desktop").filter(pk=job.payload["launch"], ended_at=None).first()
+            Launch.objects.select_related("user", "desktop", "portal_session__policy")
+            .filter(pk=job.payload["launch"], ended_at=None)
+            .first()
         )
         if launch is None:
             return Moot("The launch has ended.")
         if now() > launch.deadline:
-            return given_up(launch, desktop)
+            return given_up(launch, desktop, job.reason)
     desktop, trouble = looked_at(desktop)
     if trouble:
         return Later(trouble, now() + LOOK_AGAIN * 2)
@@ -62,6 +64,10 @@ def walk(launch: Launch, desktop: Desktop) -> Result:
         finish(launch, Step.FAILED, f"The desktop cannot be started: {desktop.error_message or desktop.raw_state}")
         return Done("The desktop is in error.")
     if desktop.power == Power.STOPPED and not desktop.wish:
+        refusal = start_refused(launch, desktop)
+        if refusal:
+            finish(launch, Step.FAILED, f"The desktop cannot be started: {refusal}")
+            return Done("AWS refuses to start it.")
         power.ask(desktop, PowerOp.START, f"{launch.user} connects", urgent=True)
     if (
         desktop.power not in {Power.RUNNING, Power.UNHEALTHY}
@@ -79,6 +85,13 @@ def walk(launch: Launch, desktop: Desktop) -> Result:
     trouble = probe(desktop.destination, RDP_PORT)
     finish(launch, Step.DONE, f"The broker could not reach the desktop's RDP port: {trouble}." if trouble else "")
     return Done("The way is open." if not trouble else f"Opened with a warning: {trouble}.")
+
+
+def start_refused(launch: Launch, desktop: Desktop) -> str:
+    """Why the start that this launch asked for was refused for good, or "": it is not asked for every two seconds."""
+    starts = Job.objects.filter(key=f"power:{desktop.pk}:{PowerOp.START}", state=Job.State.ABORTED)
+    last = starts.filter(finished_at__gte=launch.started_at).order_by("-pk").first()
+    return last.reason if last else ""
 
 
 def agent_is_back(launch: Launch, desktop: Desktop) -> bool:
@@ -103,13 +116,10 @@ def probe(address: str, port: int) -> str:
         return f"{address}:{port} {error.strerror or error}"
 
 
-def given_up(launch: Launch, desktop: Desktop) -> Result:
+def given_up(launch: Launch, desktop: Desktop, reason: str) -> Result:
     """The deadline has come: an end with a reason instead of a wait without one."""
-    finish(
-        launch,
-        Step.FAILED,
-        f"The desktop did not become ready in time; AWS says {desktop.raw_state or 'nothing'}. Try again.",
-    )
+    why = reason or f"AWS says {desktop.raw_state or 'nothing'}."
+    finish(launch, Step.FAILED, f"The desktop did not become ready in time. {why} Try again.")
     return Done("The launch's deadline has passed.")
 
 

@@ -1,27 +1,36 @@
 """Power through the provider: one call for the jobs of a center and operation (DESIGN 3; RULES 23, 24)."""
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import transaction
 
 from agents.services import command
 from broker.connect import facts
-from broker.connect.models import DesktopSession
+from broker.connect.models import DesktopSession, Launch
 from broker.core import audit
 from broker.core.clock import now
 from broker.core.jobs import URGENT, Done, Failed, Kind, Later, Moot, Result, Wish, enqueue
 from broker.core.models import Job, ref
-from centers.models import Center, Desktop
-from centers.providers.base import PowerOp, ProviderBusy, ProviderError
+from centers.models import Desktop
+from centers.providers.base import Outcome as ItemOutcome
+from centers.providers.base import PowerOp, Provider, ProviderBusy, ProviderError, RemoteDesktop
 from centers.providers.states import passing, possible
 from centers.services import provider, wish_ended, wish_for
 from plans.premise import Outcome
 
 GRACE = timedelta(seconds=60)  # how long a shutdown waits for the agent to log the user out (RULES 23)
 ASK_AGAIN = timedelta(seconds=5)
+PATIENCE = timedelta(minutes=10)  # how long a person's wish is asked again while AWS cannot be reached
 MOVING = {
     PowerOp.START: Desktop.Power.STARTING,
     PowerOp.STOP: Desktop.Power.STOPPING,
     PowerOp.REBOOT: Desktop.Power.STARTING,
+}
+ALREADY = {
+    PowerOp.START: (Desktop.Power.STARTING, Desktop.Power.RUNNING, Desktop.Power.UNHEALTHY),
+    PowerOp.STOP: (Desktop.Power.STOPPING, Desktop.Power.STOPPED),
 }
 
 
@@ -43,20 +52,15 @@ def ask(desktop: Desktop, op: PowerOp, reason: str, *, urgent: bool = False, har
 
 def run(jobs: Sequence[Job]) -> list[Result]:
     """Judge each job, ask the provider once for those that stand, and tell each its own outcome."""
-    desktops = {
-        ref(each): each
-        for each in Desktop.objects.filter(pk__in=[number(job) for job in jobs]).select_related("center")
-    }
     op = PowerOp(jobs[0].payload["op"])
     results: dict[int, Result] = {}
-    asked: list[tuple[Job, Desktop]] = []
+    asked: list[Asked] = []
     for job in jobs:
-        desktop = desktops.get(job.subject)
-        against = judged(job, desktop, op) if desktop else Moot("The desktop is gone.")
-        if against is not None:
-            results[job.pk] = against
-        elif desktop is not None:
-            asked.append((job, desktop))
+        found = wished(job, op)
+        if isinstance(found, Asked):
+            asked.append(found)
+        else:
+            results[job.pk] = found
     results.update(call(op, asked))
     return [results[job.pk] for job in jobs]
 
@@ -66,8 +70,45 @@ def number(job: Job) -> int:
     return int(job.subject.partition(":")[2])
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A job that stands, and its desktop. `again`: asked for before, by a worker that died or got no answer."""
+
+    job: Job
+    desktop: Desktop
+    again: bool
+
+
+@transaction.atomic
+def wished(job: Job, op: PowerOp) -> Asked | Result:
+    """Judge a job and write the wish, so that nobody asks twice; or why the provider is not asked now.
+
+    Under the desktop's lock, which Connect takes too: one of the two sees what the other did.
+    """
+    locked = Desktop.objects.select_for_update(of=("self",), no_key=True).select_related("center")
+    desktop = locked.filter(pk=number(job)).first()
+    if desktop is None:
+        return Moot("The desktop is gone.")
+    again = bool(job.tries > 1 and desktop.wish == op and desktop.wish_at and desktop.wish_at >= begun(job))
+    if again:
+        desktop.wish = ""  # our own: it says nothing against us
+    against = judged(job, desktop, op)
+    if against is not None:
+        return against
+    wish_for(desktop.pk, op)
+    return Asked(job, desktop, again)
+
+
+def begun(job: Job) -> datetime:
+    """When the job was first taken."""
+    return job.started_at or now()
+
+
 def judged(job: Job, desktop: Desktop, op: PowerOp) -> Result | None:
     """Why the provider is not asked now, or None where it is."""
+    planned = "due" in job.payload
+    if planned and Launch.objects.filter(desktop=desktop, started_at__gte=begun(job)).exists():
+        return Moot("Somebody has connected meanwhile.")
     verdict = facts.verdict(job, desktop)
     if verdict.outcome is Outcome.CANCEL:
         return Moot(verdict.reason)
@@ -77,6 +118,8 @@ def judged(job: Job, desktop: Desktop, op: PowerOp) -> Result | None:
         return Later("It has no id at AWS yet.", now() + ASK_AGAIN)
     if desktop.wish == op and desktop.wish_until and desktop.wish_until > now():
         return Moot(f"{op.capitalize()} was asked for already.")
+    if desktop.power in ALREADY.get(op, ()) and not desktop.wish:
+        return Moot(f"It is {desktop.power} already.")
     refusal = possible(op, desktop.raw_state, desktop.running_mode)
     if refusal:
         waits = passing(desktop.raw_state) or desktop.wish
@@ -91,39 +134,66 @@ def graceful(job: Job) -> bool:
 
 def logged_out_first(job: Job, desktop: Desktop) -> Result | None:
     """Have the agent log out who is still there, for at most a minute; then stop all the same (RULES 23)."""
-    live = list(DesktopSession.objects.filter(desktop=desktop, ended_at=None).exclude(user_name=""))
+    live = DesktopSession.objects.filter(desktop=desktop, ended_at=None).exclude(user_name="")
     agent = facts.reachable(desktop)
     if not live or agent is None:
         return None
-    asked_at = job.started_at or now()
-    if now() - asked_at > GRACE:
+    told = {
+        each.data.get("session"): each.created_at
+        for each in agent.commands.filter(type="logout", created_at__gte=begun(job)).order_by("-created_at")
+    }
+    if told and now() - min(told.values()) > GRACE:
         return None
     for session in live:
-        if not agent.commands.filter(
-            type="logout", data__session=session.os_session, created_at__gte=asked_at
-        ).exists():
+        if session.os_session not in told:
             command(agent, "logout", "the desktop is being shut down", {"session": session.os_session})
     return Later("Waits for the user to be logged out before the shutdown.", now() + timedelta(seconds=2))
 
 
-def call(op: PowerOp, asked: Sequence[tuple[Job, Desktop]]) -> dict[int, Result]:
-    """Ask the provider for all of them at once; the wish is written first, so that nobody asks twice."""
+def call(op: PowerOp, asked: Sequence[Asked]) -> dict[int, Result]:
+    """Ask the provider for all of them at once."""
     if not asked:
         return {}
-    center: Center = asked[0][1].center
-    for _, desktop in asked:
-        wish_for(desktop.pk, op)
     try:
-        outcomes = {each.ref: each for each in provider(center).power(op, [str(desktop.ref) for _, desktop in asked])}
+        source = provider(asked[0].desktop.center)
+        moved = {each.ref for each in moving(source, op, asked)}
+        outcomes = {ref: ItemOutcome(ref, True) for ref in moved}
+        left = [str(each.desktop.ref) for each in asked if each.desktop.ref not in moved]
+        outcomes |= {each.ref: each for each in source.power(op, left)}
     except ProviderError as error:
-        return {job.pk: refused(desktop, op, str(error), isinstance(error, ProviderBusy)) for job, desktop in asked}
-    results: dict[int, Result] = {}
-    for job, desktop in asked:
-        outcome = outcomes[str(desktop.ref)]
-        results[job.pk] = (
-            accepted(job, desktop, op) if outcome.ok else refused(desktop, op, outcome.message, outcome.retry)
-        )
-    return results
+        return {each.job.pk: not_reached(each, op, error) for each in asked}
+    return {each.job.pk: told(each, op, outcomes[str(each.desktop.ref)]) for each in asked}
+
+
+def moving(source: Provider, op: PowerOp, asked: Sequence[Asked]) -> Iterator[RemoteDesktop]:
+    """Of those that were asked for before: the ones that AWS has in motion already. No second call for them."""
+    doubtful = [str(each.desktop.ref) for each in asked if each.again]
+    for remote in source.describe(doubtful) if doubtful else []:
+        if possible(op, remote.raw_state, remote.running_mode):
+            yield remote
+
+
+def not_reached(asked: Asked, op: PowerOp, error: ProviderError) -> Result:
+    """The whole call failed. What a plan wants stays pending; what a person wanted is given up after a while.
+
+    Where no answer came, the wish stays: the next try looks at AWS before it asks again.
+    """
+    if not (isinstance(error, ProviderBusy) and error.maybe_done):
+        wish_ended(asked.desktop.pk)
+    if "due" not in asked.job.payload and now() - asked.job.created_at > PATIENCE:
+        return refused(asked, op, str(error))
+    return Later(str(error))
+
+
+@transaction.atomic
+def told(asked: Asked, op: PowerOp, outcome: ItemOutcome) -> Result:
+    """What AWS said to this one."""
+    if outcome.ok:
+        return accepted(asked.job, asked.desktop, op)
+    if outcome.retry:
+        wish_ended(asked.desktop.pk)
+        return Later(outcome.message)
+    return refused(asked, op, outcome.message)
 
 
 def accepted(job: Job, desktop: Desktop, op: PowerOp) -> Result:
@@ -135,11 +205,12 @@ def accepted(job: Job, desktop: Desktop, op: PowerOp) -> Result:
     return Done(f"AWS accepted {op}.")
 
 
-def refused(desktop: Desktop, op: PowerOp, message: str, again: bool) -> Result:
-    """AWS said no, or not now."""
+def refused(asked: Asked, op: PowerOp, message: str) -> Result:
+    """AWS said no."""
+    desktop = asked.desktop
     wish_ended(desktop.pk)
     audit.record(f"power.{op}", f"AWS refused {op}: {message}", desktop=desktop, subject=desktop, level="warning")
-    return Later(message) if again else Failed(message)
+    return Failed(message)
 
 
 def watch(desktop: Desktop, op: PowerOp) -> None:

@@ -189,7 +189,7 @@ def takeable(kinds: Kinds) -> QuerySet[Job]:
 def key_is_free() -> Q:
     """No other job of the same key is running."""
     rivals = Job.objects.filter(state=Job.State.RUNNING, key=OuterRef("key")).exclude(pk=OuterRef("pk"))
-    return Q(key="") | ~Exists(rivals)
+    return Q(key="") | Q(~Exists(rivals))
 
 
 def lock_batch(batch: str) -> bool:

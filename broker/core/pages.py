@@ -50,6 +50,11 @@ class Action:
     help: str = ""
     applies: Callable[[Any], bool] = bool  # rows to which it does not apply do not show it
 
+    @property
+    def is_link(self) -> bool:
+        """Whether it leads to a page of its own; templates would call `url` itself."""
+        return self.url is not None
+
     def question(self, rows: Sequence[Any]) -> str:
         """What is asked before it is done."""
         return self.confirm if isinstance(self.confirm, str) else self.confirm(rows)

@@ -28,6 +28,7 @@ class PageTable(tables.Table):
     """Inherit from this; say the columns. `Meta` needs nothing: rows, links and actions come from the page."""
 
     page_url: Callable[[Any], str] | None = None
+    optional: Sequence[str] = ()  # columns that stand in the list only when asked for (Columns; files have them all)
 
     class Meta:
         order_by_field = "sort"
@@ -149,6 +150,15 @@ class NumberColumn(tables.Column):
         return value
 
 
+@dataclass(frozen=True)
+class ColumnChoice:
+    """An entry of the list's Columns menu."""
+
+    name: str
+    label: str
+    shown: bool
+
+
 @dataclass
 class Row:
     """A row as it is drawn."""
@@ -173,6 +183,7 @@ class Listing:
     filter_form: Any
     per_page: int
     narrowed: bool
+    columns: list[ColumnChoice] = field(default_factory=list)
     at: Any = field(default_factory=now)
     per_page_choices: Sequence[int] = PER_PAGE
 
@@ -209,6 +220,17 @@ def sorted_table(kind: type[PageTable], rows: QuerySet[Any], request: HttpReques
     return table
 
 
+def choose_columns(table: PageTable, request: HttpRequest) -> list[ColumnChoice]:
+    """Hide what was not asked for: ``?columns=name&columns=state``, or all but the optional ones."""
+    asked = set(request.GET.getlist("columns")) & set(table.columns.names())
+    shown = asked or {name for name in table.columns.names() if name not in table.optional}
+    choices = [ColumnChoice(column.name, column.header, column.name in shown) for column in table.columns.iterall()]
+    for choice in choices[1:]:  # the first column names the row: it stays
+        if not choice.shown:
+            table.columns.hide(choice.name)
+    return choices[1:]
+
+
 def listing(pages: Any, request: HttpRequest) -> Listing:
     """What a list page shows for this address (CONTRACTS 3 "Lists")."""
     everything: QuerySet[Any] = pages.queryset()
@@ -217,6 +239,7 @@ def listing(pages: Any, request: HttpRequest) -> Listing:
     rows = matching(filterset.qs if filterset else everything, pages.search, search)
     table = sorted_table(pages.table, rows, request, pages.order)
     table.page_url = pages.page_url
+    columns = choose_columns(table, request)
     per_page = _number(request.GET.get("per_page"), PER_PAGE)
     table.paginator = Paginator(table.rows, per_page)
     table.page = table.paginator.get_page(_number(request.GET.get("page")))
@@ -225,7 +248,7 @@ def listing(pages: Any, request: HttpRequest) -> Listing:
     return Listing(
         table=table, rows=[pages.row(request, bound) for bound in table.paginated_rows], total=total,
         shown=len(table.page.object_list), search=search, chips=found, filter_form=filterset and filterset.form,
-        per_page=per_page, narrowed=bool(search or found),
+        per_page=per_page, narrowed=bool(search or found), columns=columns,
     )  # fmt: skip
 
 

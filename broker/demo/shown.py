@@ -9,6 +9,7 @@ from broker.demo.aws import constants
 from broker.demo.desktops.client import DesktopsAway, ask
 from broker.demo.directory import seed
 from broker.demo.places import DirectoryFacts, NoWorld, directories
+from broker.demo.walk import steps
 from broker.embedded.instance import ADMINISTRATOR, PEOPLE, PEOPLES_PASSWORD
 from centers.models import Center, Desktop
 from pools.models import Assignment
@@ -58,13 +59,14 @@ def accounts() -> list[tuple[str, str, str]]:
     ]
 
 
-def places(data: Path) -> list[Place]:
-    """The card: the directory for the walk first. Empty where the simulated world has written nothing down."""
+def places(data: Path) -> dict[str, Any]:
+    """The card: `lab` with the `walk`, and `corp`. Empty where the simulated world has written nothing down."""
     try:
         known = directories(data)
-        return [place(known[name]) for name in ("LAB", "CORP") if name in known]
+        found: dict[str, Any] = {name.lower(): place(facts) for name, facts in known.items()}
+        return found | ({"walk": steps(known["LAB"])} if "LAB" in known else {})
     except (NoWorld, OSError):
-        return []
+        return {}
 
 
 def place(facts: DirectoryFacts) -> Place:
@@ -101,6 +103,7 @@ def rows(data: Path) -> list[Row] | None:
     by_ref = {str(each.ref): each for each in known}
     held = Assignment.objects.filter(desktop__in=known, closed_at=None).select_related("user", "desktop")
     owners = {str(each.desktop.ref): each.user.windows_name for each in held}
+    machines.sort(key=lambda each: (not each["on"], str(by_ref.get(each["id"], each["name"]))))
     return [row(each, by_ref.get(each["id"]), owners.get(each["id"], "")) for each in machines]
 
 

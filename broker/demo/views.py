@@ -28,7 +28,7 @@ def card(request: HttpRequest) -> HttpResponse:
     """The page."""
     data = data_folder()
     context = {
-        "places": shown.places(data),
+        **shown.places(data),
         "accounts": shown.accounts(),
         "rows": shown.rows(data),
         "troubles": [(name, words) for name, (words, _) in CHOICES.items()],

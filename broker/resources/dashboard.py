@@ -74,7 +74,7 @@ def tiles(power: dict[str, int]) -> Iterable[Tile]:
     ruleless = User.objects.filter(WITHOUT_RULE).count()
     since = (now() - DAY).strftime("%Y-%m-%dT%H:%M:%SZ")
     yield Tile("Desktops", sum(power.values()), desktops, f"{power.get('running', 0)} running")
-    yield Tile("Assigned", machines["held"], f"{desktops}?assignment=policy", f"{machines['hard']} of them hard")
+    yield Tile("Assigned", machines["held"], f"{desktops}?assignment=any", f"{machines['hard']} of them hard")
     yield Tile(
         "Free", machines["free"], f"{desktops}?assignment=none&availability=available", "available, assigned to nobody"
     )
@@ -106,18 +106,18 @@ def desktop_numbers() -> dict[str, int]:
     )
     running = Q(power=Desktop.Power.RUNNING)
     return LIVING.annotate(
-        active=Exists(on_it.filter(state=DesktopSession.State.ACTIVE)),
-        left=Exists(on_it.filter(state=DesktopSession.State.DISCONNECTED)),
-        quiet=Exists(silent),
-        firm=Exists(Assignment.objects.filter(desktop=OuterRef("pk"), closed_at=None, kind=Assignment.Kind.HARD)),
+        has_active=Exists(on_it.filter(state=DesktopSession.State.ACTIVE)),
+        has_left=Exists(on_it.filter(state=DesktopSession.State.DISCONNECTED)),
+        is_silent=Exists(silent),
+        is_hard=Exists(Assignment.objects.filter(desktop=OuterRef("pk"), closed_at=None, kind=Assignment.Kind.HARD)),
     ).aggregate(
         held=Count("pk", filter=Q(lent=True)),
-        hard=Count("pk", filter=Q(firm=True)),
+        hard=Count("pk", filter=Q(is_hard=True)),
         free=Count("pk", filter=Q(lent=False, availability=Desktop.Availability.AVAILABLE)),
-        active=Count("pk", filter=Q(active=True)),
-        left=Count("pk", filter=Q(left=True)),
-        idle=Count("pk", filter=running & Q(active=False, left=False)),
-        silent=Count("pk", filter=running & Q(quiet=True)),
+        active=Count("pk", filter=Q(has_active=True)),
+        left=Count("pk", filter=Q(has_left=True)),
+        idle=Count("pk", filter=running & Q(has_active=False, has_left=False)),
+        silent=Count("pk", filter=running & Q(is_silent=True)),
     )
 
 

@@ -21,7 +21,7 @@ from broker.core.filters import PageFilter
 from broker.core.jobs import Wish, enqueue
 from broker.core.models import Job, LogEntry
 from broker.core.pages import Action, Pages, Refused, needs
-from broker.core.tables import BriefColumn, NameColumn, NumberColumn, PageTable, Row, StatusColumn, TimeColumn
+from broker.core.tables import BriefColumn, NumberColumn, PageTable, Row, StatusColumn, TimeColumn
 
 State = Job.State
 STATES = {"pending": "moving", "running": "running", "finished": "done", "cancelled": "stopped", "aborted": "problem"}
@@ -62,7 +62,9 @@ def late(job: Job) -> bool:
 class JobTable(PageTable):
     """One row a job."""
 
-    id = NameColumn(verbose_name="Id")
+    optional = ("node", "started_at")
+
+    id = BriefColumn(verbose_name="Id")
     kind = tables.Column(verbose_name="Type")
     subject_name = tables.Column(verbose_name="Object", empty_values=())
     node = BriefColumn(verbose_name="Node")
@@ -73,6 +75,14 @@ class JobTable(PageTable):
     tries = NumberColumn(verbose_name="Tries")
     reason = tables.Column(verbose_name="Reason / Plan", empty_values=(), orderable=False)
     message = tables.Column(verbose_name="Message", orderable=False)
+
+    def render_id(self, record: Job) -> SafeString:
+        """The number, a link to its page."""
+        return format_html('<a href="{}">{}</a>', reverse("jobs:edit", args=[record.pk]), record.pk)
+
+    def value_id(self, record: Job) -> int:
+        """The number alone in files."""
+        return record.pk
 
     def render_subject_name(self, record: Job) -> SafeString | str:
         """What it is about."""
@@ -90,7 +100,7 @@ class JobTable(PageTable):
 def because(job: Job) -> str:
     """Reason, plan and cause in one line."""
     cause = job.cause.replace("_", " ")
-    asked = f"{job.plan}: {cause}" if job.plan else cause
+    asked = ": ".join(part for part in (job.plan, cause) if part)
     return " – ".join(part for part in (job.reason, asked) if part) or "–"
 
 

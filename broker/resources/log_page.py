@@ -25,16 +25,18 @@ LEVELS = {"information": ("done", "Information"), "warning": "warning", "error":
 class LogTable(PageTable):
     """One row an entry."""
 
+    optional = ("node", "pool_name")
+
     at = BriefColumn(verbose_name="Time")
     level = StatusColumn(LEVELS, verbose_name="Level")
     event = BriefColumn(verbose_name="Event")
+    message = tables.Column(verbose_name="Message", orderable=False)
     actor_name = tables.Column(verbose_name="By")
     user_name = tables.Column(verbose_name="User", empty_values=())
     desktop_name = tables.Column(verbose_name="Desktop", empty_values=())
     pool_name = tables.Column(verbose_name="Pool")
     client_ip = BriefColumn(verbose_name="Client IP")
     node = BriefColumn(verbose_name="Node")
-    message = tables.Column(verbose_name="Message", orderable=False)
 
     def render_at(self, record: LogEntry) -> SafeString:
         """The exact time, a link to the entry."""

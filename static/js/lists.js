@@ -24,7 +24,9 @@
   // Only what is asked for stands in the address.
   addEventListener("submit", (event) => {
     if (!event.target.matches(".list-search")) return;
-    const empty = [...event.target.elements].filter((field) => field.name && !field.value);
+    const boxes = [...event.target.querySelectorAll('[name="columns"]')];
+    const usual = boxes.every((box) => box.checked === box.defaultChecked) && !new URLSearchParams(location.search).has("columns");
+    const empty = [...event.target.elements].filter((field) => field.name && !field.value).concat(usual ? boxes : []);
     empty.forEach((field) => { field.disabled = true; });
     setTimeout(() => empty.forEach((field) => { field.disabled = false; }));
   });

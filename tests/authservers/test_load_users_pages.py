@@ -34,7 +34,8 @@ def corp(directory_server: DirectoryServer, directory_certificates: Certificates
     """The authentication server for the look-alike."""
     config = {
         "host": "localhost", "port": directory_server.ldaps_port, "security": "ldaps", "query_groups": True,
-        "ca_pem": directory_certificates.ca.read_text(), "search_user": seed.SEARCH_USER, "match_field": "sAMAccountName",
+        "ca_pem": directory_certificates.ca.read_text(), "search_user": seed.SEARCH_USER,
+        "match_field": "sAMAccountName",
     }  # fmt: skip
     row = make.server(name="Corp", config=config)
     set_secret(row, "search_password", seed.SEARCH_PASSWORD)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import queue
 import re
 import shutil
 import signal
@@ -10,7 +9,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,10 +55,10 @@ def running_demo() -> Iterator[Demo]:
     data.chmod(0o711)
     told = {**environment(), "DATA": str(data), "PORT": str(free_port()), "PYTHONUNBUFFERED": "1"}
     command = [sys.executable, "-m", "broker.embedded", "demo"]
-    process = subprocess.Popen(
-        command, cwd=PROJECT, env=told, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-    )  # fmt: skip
+    with (data / "said").open("w") as said:
+        process = subprocess.Popen(
+            command, cwd=PROJECT, env=told, stdout=said, stderr=subprocess.STDOUT, start_new_session=True
+        )
     try:
         url = address_when_ready(process, data)
         yield Demo(data, url, json.loads((data / "demo.json").read_text()))
@@ -68,27 +66,23 @@ def running_demo() -> Iterator[Demo]:
     finally:
         if process.poll() is None:
             process.kill()
+            process.wait()
         shutil.rmtree(data, ignore_errors=True)
 
 
-def address_when_ready(process: "subprocess.Popen[str]", data: Path) -> str:
+def address_when_ready(process: "subprocess.Popen[bytes]", data: Path) -> str:
     """What stands behind `Ready:`; the output and the ends of the logs where it never comes."""
-    lines: queue.Queue[str] = queue.Queue()
-    said: list[str] = []
-    threading.Thread(target=lambda: [lines.put(line) for line in process.stdout or ()], daemon=True).start()
     until = time.monotonic() + READY_WITHIN
-    while time.monotonic() < until and (process.poll() is None or not lines.empty()):
-        try:
-            said.append(lines.get(timeout=0.5))
-        except queue.Empty:
-            continue
-        if said[-1].startswith("Ready: "):
-            return said[-1].split()[1]
-    logs = [f"--- {log.name}\n{log.read_text()[-2000:]}" for log in sorted((data / "log").glob("*.log"))]
-    raise AssertionError("\n".join(["The demo is not ready.", *said, *logs]))
+    while time.monotonic() < until and process.poll() is None:
+        ready = re.search(r"^Ready: (\S+)$", (data / "said").read_text(), re.MULTILINE)
+        if ready:
+            return ready[1]
+        time.sleep(0.1)
+    logs = [data / "said", *sorted((data / "log").glob("*.log"))]
+    raise AssertionError("\n".join(["Not ready.", *(f"--- {log.name}\n{log.read_text()[-2000:]}" for log in logs)]))
 
 
-def end(process: "subprocess.Popen[str]", data: Path) -> None:
+def end(process: "subprocess.Popen[bytes]", data: Path) -> None:
     """Ctrl-C to the supervisor alone; AssertionError where anything is left after ten seconds."""
     process.send_signal(signal.SIGINT)
     until = time.monotonic() + ENDED_WITHIN

@@ -95,7 +95,7 @@ def test_a_saved_center_is_scanned_at_once(admin: Client, aws: Simulator) -> Non
     ("changes", "field", "why"),
     [
         ({"access_key": "AKIAWRONG00000000001"}, "access_key", "does not know this access key"),
-        ({"secret_key": "wrong"}, "access_key", "does not fit the access key"),
+        ({"secret_key": "wrong"}, "secret_key", "does not fit the access key"),
         ({"access_key": ""}, "access_key", "is needed"),
         ({"secret_key": ""}, "secret_key", "is needed"),
         ({"region": "mars-1"}, "region", "mars-1"),

@@ -120,4 +120,13 @@ def test_actions_the_seed_names_stand_in_the_row_and_the_rest_in_the_menu(editor
     assert [key for key, _, _ in row.visible] == ["check"]
     assert [key for key, _, _ in row.menu] == ["wipe", "look"]
     row = reader.get(URL).context["listing"].rows[0]
+    assert f'<a href="/look/{row.record.pk}/">Look</a>' in page(reader)
     assert [key for key, _, _ in row.visible + row.menu] == ["look"]
+
+
+def test_columns_are_chosen_by_the_address_and_the_first_one_stays(editor: Client) -> None:
+    server("East")
+    heads = [column.name for column in editor.get(URL, {"columns": "position"}).context["listing"].table.columns]
+    assert heads == ["name", "position"]
+    heads = [column.name for column in editor.get(URL, {"columns": "weird"}).context["listing"].table.columns]
+    assert heads == ["name", "kind", "position", "active"]

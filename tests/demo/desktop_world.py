@@ -90,15 +90,14 @@ def enrolment(center: Center, **fields: Any) -> str:
 
 
 @contextmanager
-def world(broker: str, data: Path, bake: bool = True, rdp_port: int = 0) -> Iterator[World]:
-    """Everything, with WorkSpaces known and the image baked. Machines move when a test calls `fleet.look()`."""
+def world(broker: str, data: Path, scanned: bool = True, rdp_port: int = 0) -> Iterator[World]:
+    """Everything, the image baked; `scanned`: the WorkSpaces known. Machines move when a test calls `fleet.look()`."""
     with simulator(network=NETWORK) as aws:
         server = make.server(directory_ids=[constants.CORP_DIRECTORY])
         center = make.center(server)
-        for row in aws.account.workspaces.values():
+        for row in aws.account.workspaces.values() if scanned else ():
             known(center, row)
-        if bake:
-            image.bake(data, constants.CORP_DIRECTORY, enrolment(center))
+        image.bake(data, constants.CORP_DIRECTORY, enrolment(center))
         said: list[str] = []
         fleet = Fleet(Options(data, Site(broker), Site(aws.endpoint), rdp_port, QUICK, said.append))
         try:

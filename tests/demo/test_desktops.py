@@ -18,7 +18,7 @@ from broker.demo.desktops.machine import CannotDo
 from centers.models import Desktop
 from tests import make
 from tests.aws_simulator import of_user
-from tests.demo.desktop_world import World, world
+from tests.demo.desktop_world import World, known, world
 from tests.services import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -158,20 +158,22 @@ def test_a_boot_that_the_broker_forgot_is_told_again(here: World) -> None:
     assert len(here.told("bob", "agent_start")) == 2
 
 
-def test_a_machine_that_nobody_approved_keeps_asking_and_loses_nothing(here: World) -> None:
-    agent = here.enrolled("bob")
-    here.told("bob", "agent_start")
-    Agent.objects.filter(pk=agent.pk).update(approved=False)
-    here.fleet.act({"action": "login", "name": "bob", "user": "CORP\\bob"})
-    place = here.fleet.places[here.machine("bob").hardware.id]
-    wait_for(lambda: bool(place.agent and not place.agent.approved), 10, "refused")
-    assert not AgentEvent.objects.filter(type="login").exists()
-    Agent.objects.filter(pk=agent.pk).update(approved=True)
-    here.told("bob", "login")
+def test_a_machine_that_no_scan_has_seen_yet_waits_loses_nothing_and_is_taken_in_later(
+    live_server: LiveServer, tmp_path: Path
+) -> None:
+    with world(live_server.url, tmp_path, scanned=False) as here:
+        place = here.fleet.places[of_user(here.aws, "bob").id]
+        here.fleet.act({"action": "login", "name": "bob", "user": "CORP\\bob"})
+        wait_for(lambda: bool(place.agent and not place.agent.approved), 10, "refused")
+        assert not AgentEvent.objects.filter(type="login").exists()
+        known(here.center, of_user(here.aws, "bob"))
+        here.told("bob", "agent_start", "login")
+        assert place.agent is not None
+        wait_for(lambda: bool(place.agent and place.agent.approved), 10, "approved")
 
 
 def test_a_revoked_token_enrols_nobody(live_server: LiveServer, tmp_path: Path) -> None:
-    with world(live_server.url, tmp_path, bake=True) as here:
+    with world(live_server.url, tmp_path) as here:
         here.enrolled("bob")
         EnrolmentToken.objects.update(revoked_at=now())
         here.becomes("carol", "AVAILABLE")

@@ -127,9 +127,8 @@ def test_a_gateway_that_answers_is_online(admin: Client, tls: tuple[Path, Path])
         assert (row.state, row.reason, len(row.certificate_sha256)) == ("online", "", 64)
         assert "Edge answers." in words(admin.post(f"{LIST}{row.pk}/check/", follow=True))
     assert "is refused" in words(admin.post(f"{LIST}{row.pk}/check/", follow=True))
-    assert list(LogEntry.objects.filter(event__startswith="gateway.").values_list("event", flat=True).order_by("id")) == [
-        "gateway.up", "gateway.down",
-    ]  # fmt: skip
+    logged = LogEntry.objects.filter(event__startswith="gateway.").order_by("id")
+    assert list(logged.values_list("event", flat=True)) == ["gateway.up", "gateway.down"]
 
 
 def test_another_certificate_is_noticed(tls: tuple[Path, Path]) -> None:

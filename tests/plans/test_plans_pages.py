@@ -9,9 +9,10 @@ from broker.core.models import LogEntry
 from gateways.models import Gateway
 from plans.models import PowerControlPlan, ProtocolPlan, ReleasePlan
 from plans.rdp import DEFAULT_RDP_TEMPLATE
+from plans.steps import power_words, release_words
 from tests import make
 
-pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.page_urls")]
+pytestmark = pytest.mark.django_db
 PROTOCOL, POWER, RELEASE = (f"/configuration/{kind}-plans/" for kind in ("protocol", "power-control", "release"))
 AREAS = {PROTOCOL: "protocol_plans", POWER: "power_control_plans", RELEASE: "release_plans"}
 
@@ -153,6 +154,7 @@ def test_a_plan_in_use_is_not_deleted_and_names_its_policies(admin: Client) -> N
     assert answer.status_code == 409
     for each in (policy, other):
         assert f"Policy “{each}”" in answer.content.decode()
+    assert f'">Policy “{other}”</a>' in admin.get(POWER).content.decode()
     other.delete()
     policy.delete()
     assert admin.post(f"{POWER}{plan.pk}/delete/").status_code == 303
@@ -194,3 +196,12 @@ def test_lists_of_plans_cost_the_same_for_many(admin: Client, url: str, django_a
     with django_assert_max_num_queries(len(few.captured_queries)):
         assert admin.get(url).status_code == 200
     assert "Plan 7" in admin.get(f"{url}?format=csv").content.decode()
+
+
+def test_a_plan_says_in_words_what_it_does() -> None:
+    kept = ReleasePlan(logged_out_release=-1, released_log_out=False, released_unavailable=True)
+    assert release_words(kept) == [
+        "No event releases the desktop: it stays assigned.",
+        "Make the desktop unavailable at the release.",
+    ]
+    assert power_words(PowerControlPlan(started_action="none")) == ["Does not change the power state."]

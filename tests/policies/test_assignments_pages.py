@@ -12,7 +12,7 @@ from policies import rule_views
 from policies.models import AssignmentRule, Location, Policy
 from tests import make
 
-pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.page_urls")]
+pytestmark = pytest.mark.django_db
 URL = "/configuration/assignments/"
 GROUPS = [{"sid": "S-1-5-1", "name": "Engineers", "dn": "CN=E"}, {"sid": "S-1-5-2", "name": "Sales", "dn": "CN=S"}]
 

@@ -9,7 +9,7 @@ from broker.core.models import LogEntry
 from policies.models import AssignmentRule, Policy, PoolAssignment
 from tests import make
 
-pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.page_urls")]
+pytestmark = pytest.mark.django_db
 URL = "/configuration/policies/"
 
 
@@ -51,6 +51,9 @@ def test_a_line_is_added_with_the_default_plans_chosen_and_said_in_words(admin: 
     page = admin.get(f"{URL}{policy.pk}/lines/").content.decode()
     assert "Offers 1 desktop from All Desktops" in page
     assert "Release to the pool at log-out." in page
+    again = admin.post(f"{URL}{policy.pk}/lines/add/", line_data())
+    assert list(again.context["form"].errors) == ["pool"]
+    assert policy.lines.count() == 1
 
 
 def test_a_line_without_a_pool_is_refused_beside_the_field(admin: Client) -> None:
@@ -112,7 +115,9 @@ def test_who_may_only_look_changes_nothing(client: Client) -> None:
     line = policy.lines.get()
     make.client_with(client, policies="view")
     assert client.get(f"{URL}{policy.pk}/lines/").status_code == 200
-    assert client.get(f"{URL}{policy.pk}/lines/{line.pk}/").status_code == 200
+    shown = client.get(f"{URL}{policy.pk}/lines/{line.pk}/").content.decode()
+    assert "Delete" not in shown
+    assert "data-save" not in shown
     assert client.post(f"{URL}{policy.pk}/lines/{line.pk}/", line_data()).status_code == 403
     assert client.post(f"{URL}{policy.pk}/hard/", {}).status_code == 403
     assert client.get(f"{URL}{policy.pk}/lines/add/").status_code == 403

@@ -9,7 +9,7 @@ from broker.navigation import MENU
 from policies.models import AssignmentRule, Location, Role
 from tests import make
 
-pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.page_urls")]
+pytestmark = pytest.mark.django_db
 SHOWN = [entry.area for entries in MENU.values() for entry in entries]
 ROLES, LOCATIONS = "/configuration/roles/", "/configuration/locations/"
 

@@ -33,7 +33,12 @@ def agent(of: Desktop, heard: bool = True, **fields: Any) -> Agent:
 
 def session(of: Desktop, person: Any = None, **fields: Any) -> DesktopSession:
     """Somebody on a desktop."""
-    made = {"boot_id": "b1", "os_session": str(next(make.numbers)), "user": person, "user_name": str(person or "stranger")}
+    made = {
+        "boot_id": "b1",
+        "os_session": str(next(make.numbers)),
+        "user": person,
+        "user_name": str(person or "stranger"),
+    }
     return DesktopSession.objects.create(desktop=of, started_at=now(), changed_at=now(), **{**made, **fields})
 
 
@@ -41,7 +46,9 @@ def plan_job(of: Desktop) -> Any:
     """A shutdown that a plan has scheduled."""
     at = now() + timedelta(minutes=10)
     due = Due(Action.STOP, at, Event.LOGGED_OUT, now(), "Shutdown on logout")
-    return enqueue(Wish("power", ref(of), str(of), payload={"due": due.as_json(), "op": "stop"}, run_at=at, plan=due.plan))
+    return enqueue(
+        Wish("power", ref(of), str(of), payload={"due": due.as_json(), "op": "stop"}, run_at=at, plan=due.plan)
+    )
 
 
 def text(client: Client, query: str = "") -> str:
@@ -80,7 +87,9 @@ def test_the_five_axes_stand_in_five_cells(admin: Client, center: Center) -> Non
 
 def test_a_list_of_100_costs_what_a_list_of_1_costs(admin: Client, center: Center) -> None:
     def statements() -> int:
-        with CaptureQueriesContext(connection, ) as seen:
+        with CaptureQueriesContext(
+            connection,
+        ) as seen:
             assert admin.get(f"{LIST}?per_page=100").status_code == 200
         return len([each for each in seen if "SAVEPOINT" not in each["sql"]])
 
@@ -103,7 +112,7 @@ def test_a_list_of_100_costs_what_a_list_of_1_costs(admin: Client, center: Cente
 
 def test_filters_narrow_the_list(admin: Client, center: Center) -> None:
     bob = make.user("bob")
-    stopped = make.desktop(center, display_name="Stopped", power="stopped", raw_state="STOPPED")
+    make.desktop(center, display_name="Stopped", power="stopped", raw_state="STOPPED")
     lent = make.desktop(make.center(), display_name="Lent")
     hard = make.desktop(center, display_name="Hard")
     make.assignment(bob, lent)

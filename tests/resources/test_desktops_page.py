@@ -247,7 +247,12 @@ def test_saving_the_page_writes_what_changed(admin: Client, center: Center) -> N
     data = {"display_name": "Mine", "tags": "a, b", "notes": "", "availability": "available", "address_override": ""}
     assert admin.post(f"{LIST}{machine.pk}/", {**data, "deletable": "on"}).status_code == 303
     machine.refresh_from_db()
-    assert (machine.display_name, machine.own_display_name, machine.tags, machine.deletable) == ("Mine", True, ["a", "b"], True)
+    assert (machine.display_name, machine.own_display_name, machine.tags, machine.deletable) == (
+        "Mine",
+        True,
+        ["a", "b"],
+        True,
+    )
     entry = LogEntry.objects.get(event="admin.object_updated")
     assert entry.changes["display_name"] == ["From AWS", "Mine"]
 

@@ -33,6 +33,8 @@ class Agent(threading.Thread):
         self._ended = threading.Event()
         self._failures = 0
         self._last_heartbeat = 0.0
+        self._registered_at = 0.0
+        self._ask_again = pace.poll
 
     def run(self) -> None:
         """Turn after turn; an event of the machine cuts the pause short."""
@@ -96,6 +98,7 @@ class Agent(threading.Thread):
         with self.machine.lock:
             disk.uuid, disk.key = answer["uuid"], answer["key"]
             self.machine.save()
+        self._registered_at = time.monotonic()
 
     def tell(self) -> None:
         """Send what is in the spool, oldest boot first, and a heartbeat when one is due."""
@@ -164,18 +167,28 @@ class Agent(threading.Thread):
             self.approved = False
             return self._approval()
         if refusal.code in ("bad_key", "revoked") and self.machine.disk.key:
-            self.machine.disk.key = ""
-            self.machine.save()
+            self._forget_key()
             return self.pace.poll
         return self._later(str(refusal))
 
     def _approval(self) -> float:
-        """Until somebody approves, it may only ask for commands; that says that it is still there."""
+        """Until somebody approves, it may only ask for commands; that says that it is still there.
+
+        Now and then it registers again: a scan may have found its WorkSpace meanwhile, and then nobody need approve.
+        """
         try:
             self.obey()
         except (Away, Refused) as error:
             return self._later(str(error))
+        if time.monotonic() - self._registered_at >= self._ask_again:
+            self._ask_again = min(self._ask_again * 2, 2 * self.pace.patience)
+            self._forget_key()
         return self.pace.poll
+
+    def _forget_key(self) -> None:
+        with self.machine.lock:
+            self.machine.disk.key = ""
+            self.machine.save()
 
     def _later(self, why: str) -> float:
         self.trouble = why

@@ -36,6 +36,7 @@ class DesktopFilter(PageFilter):
     assignment = django_filters.ChoiceFilter(
         choices=[
             ("none", "Nobody"),
+            ("any", "Somebody"),
             (Assignment.Kind.POLICY, "Policy-assigned"),
             (Assignment.Kind.HARD, "Hard-assigned"),
         ],
@@ -72,7 +73,9 @@ class DesktopFilter(PageFilter):
 
     def assigned(self, queryset: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         """By the open assignment."""
-        return queryset.filter(holding=None) if value == "none" else queryset.filter(holding__kind=value)
+        if value in {"none", "any"}:
+            return queryset.filter(holding__isnull=value == "none")
+        return queryset.filter(holding__kind=value)
 
     def with_session(self, queryset: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         """By the sessions on it."""

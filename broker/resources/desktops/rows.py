@@ -11,6 +11,8 @@ from agents.models import Agent
 from agents.services import is_silent
 from broker.connect.models import DesktopSession
 from broker.connect.states import Axis, Session, State, axis
+from broker.core import words
+from broker.core.clock import now
 from broker.core.models import Job
 from centers.models import Desktop
 from plans.engine import Due
@@ -93,6 +95,7 @@ def listed(sessions: list[DesktopSession]) -> str:
     return ", ".join(dict.fromkeys(str(each.user or each.user_name) for each in sessions))
 
 
-def since(moment: datetime | None) -> str:
-    """ " since 14:32 UTC", or nothing."""
-    return f" since {moment:%Y-%m-%d %H:%M} UTC" if moment else ""
+def lasting(moment: datetime | None) -> str:
+    """ " for 10 minutes", counted from this moment; nothing where it is not known or only just now."""
+    seconds = (now() - moment).total_seconds() if moment else 0
+    return f" for {words.duration(seconds)}" if seconds >= 60 else ""

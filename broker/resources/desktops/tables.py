@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 from broker.connect.states import Axis
 from broker.core.tables import BriefColumn, LinkColumn, NameColumn, PageTable, StatusColumn, TimeColumn
 from broker.core.templatetags.usher import badge, status
-from broker.resources.desktops.rows import AgentAxis, agent_axis, agent_of, holding, listed, live, session_axis, since
+from broker.resources.desktops.rows import AgentAxis, agent_axis, agent_of, holding, lasting, listed, live, session_axis
 from broker.resources.desktops.why import sentence
 from centers.models import Desktop
 from pools.models import Assignment
@@ -44,7 +44,7 @@ SESSION = {
 
 def power_note(row: Desktop) -> str:
     """AWS's own word, and since when."""
-    return f"{row.raw_state}{since(row.power_since)}" if row.raw_state else ""
+    return f"{row.raw_state}{lasting(row.power_since)}" if row.raw_state else ""
 
 
 def agent_word(row: Desktop) -> SafeString:
@@ -52,7 +52,7 @@ def agent_word(row: Desktop) -> SafeString:
     kind, word = AGENT[agent_axis(row)]
     agent = agent_of(row)
     gone = agent is not None and agent_axis(row) is AgentAxis.UNREACHABLE
-    return status(kind, word, f"last heard{since(agent.last_seen) or ' never'}" if agent and gone else "")
+    return status(kind, word, f"silent{lasting(agent.last_seen)}" if agent and gone else "")
 
 
 def session_word(row: Desktop) -> SafeString:
@@ -75,8 +75,10 @@ def holder(assignment: Assignment | None) -> SafeString:
 class DesktopTable(PageTable):
     """One row a desktop."""
 
+    optional = ("address", "running_mode", "why", "last_used_at")
+
     name = NameColumn(verbose_name="Name")
-    display_name = tables.Column(verbose_name="Display name")
+    display_name = tables.Column(verbose_name="Display name", empty_values=())
     center = LinkColumn(lambda row: reverse("centers:edit", args=[row.center_id]), order_by="center__name")
     power = StatusColumn(POWER, note=power_note, verbose_name="Power")
     agent = tables.Column(verbose_name="Agent", empty_values=(), order_by="agent__last_seen")
@@ -87,6 +89,17 @@ class DesktopTable(PageTable):
     running_mode = tables.Column(verbose_name="Running mode")
     why = tables.Column(verbose_name="Why, and what next", empty_values=(), orderable=False)
     last_used_at = TimeColumn(verbose_name="Last used")
+
+    def render_display_name(self, record: Desktop) -> SafeString:
+        """What people see it as; below it why it is not offered, and what comes next."""
+        mark = badge("AUTO_STOP", "warn") if record.running_mode == "AUTO_STOP" else ""
+        return format_html(
+            '{} {}<span class="status-note">{}</span>', record.display_name or record.name, mark, sentence(record)
+        )
+
+    def value_display_name(self, record: Desktop) -> str:
+        """The name alone in files."""
+        return record.display_name
 
     def value_center(self, record: Desktop) -> str:
         """The name in files."""

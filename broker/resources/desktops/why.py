@@ -1,12 +1,13 @@
 """One sentence for each desktop: why is it not offered, why is it still hers, what happens next. No statement."""
 
 from collections.abc import Callable
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
 
 from broker.connect.verdicts import UNDEFINED
-from broker.resources.desktops.rows import AgentAxis, agent_axis, agent_of, holding, listed, live, next_due, since
+from broker.resources.desktops.rows import AgentAxis, agent_axis, agent_of, holding, lasting, listed, live, next_due
 from centers.models import Center, Desktop
 from plans.words import future
 
@@ -60,8 +61,13 @@ def moving(row: Desktop) -> str:
     if row.ref is None:
         return "AWS is creating it; its id is not known yet."
     if row.wish in WISHES:
-        return f"AWS was asked to {WISHES[row.wish]}{since(row.wish_at)}."
+        return f"AWS was asked to {WISHES[row.wish]}{asked(row.wish_at)}."
     return ""
+
+
+def asked(at: datetime | None) -> str:
+    """How long ago AWS was asked."""
+    return f"{lasting(at).removeprefix(' for')} ago" if lasting(at) else " just now"
 
 
 def broken(row: Desktop) -> str:
@@ -96,7 +102,11 @@ def held(row: Desktop) -> str:
         return f"Assigned to {owner.user}, but {listed(strangers)} has a session on it."
     if owner.used_at is None and not live(row):
         return f"Assigned to {owner.user}, who has not logged in to it yet."
-    return f"Stays with {owner.user} until a plan or a person releases it." if next_due(row) is None else ""
+    return (
+        f"Assigned to {owner.user}."
+        if next_due(row)
+        else f"Stays with {owner.user} until a plan or a person releases it."
+    )
 
 
 def intruder(row: Desktop) -> str:
@@ -123,7 +133,7 @@ def silent(row: Desktop) -> str:
     agent = agent_of(row)
     if agent is None or row.power != Power.RUNNING or agent_axis(row) is not AgentAxis.UNREACHABLE:
         return ""
-    return f"Its Usher Agent is silent{since(agent.last_seen)}: plans wait until it is heard again."
+    return f"Its Usher Agent is silent{lasting(agent.last_seen)}: plans wait until it is heard again."
 
 
 CHECKS: list[Callable[[Desktop], str]] = [

@@ -26,6 +26,8 @@ def given(own: str, last: str) -> SafeString | str:
 class UserTable(PageTable):
     """One row a person."""
 
+    optional = ("state",)
+
     name = NameColumn(accessor="pk", verbose_name="Name", order_by=("display_name", "login"))
     login = tables.Column(verbose_name="Login name")
     server = LinkColumn(
@@ -37,12 +39,15 @@ class UserTable(PageTable):
     role = tables.Column(verbose_name="Role", empty_values=(), orderable=False)
     policy = tables.Column(verbose_name="Policy", empty_values=(), orderable=False)
     last_sign_in_at = TimeColumn(verbose_name="Last login")
-    holds = NumberColumn(verbose_name="Assigned desktops")
+    holds = NumberColumn(verbose_name="Desktops")
     email = tables.Column(verbose_name="E-mail")
 
     def render_name(self, record: User) -> SafeString:
         """The name, a link to the person's page."""
-        return format_html('<a class="name" href="{}">{}</a>', reverse("users:edit", args=[record.pk]), record)
+        mark: SafeString | str = "" if record.is_active else badge("disabled", "warn")
+        if record.gone_at is not None:
+            mark = badge("left", "bad")
+        return format_html('<a class="name" href="{}">{}</a> {}', reverse("users:edit", args=[record.pk]), record, mark)
 
     def value_name(self, record: User) -> str:
         """The name in files."""

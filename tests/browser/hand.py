@@ -1,0 +1,65 @@
+"""What a person does with pages: choose from the menu, look into a table, wait until something stands there."""
+
+import re
+import time
+
+from playwright.sync_api import Locator, Page, expect
+
+WORLD = 90.0  # seconds for what machines need: a WorkSpace that is made, started or stopped
+
+
+def choose(page: Page, label: str) -> None:
+    """An entry of the menu."""
+    page.get_by_role("navigation", name="Main").get_by_role("link", name=label, exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(label)
+
+
+def group(page: Page, title: str) -> Locator:
+    """A section of a form."""
+    return page.get_by_role("group", name=title, exact=True)
+
+
+def save(page: Page, told: str | re.Pattern[str]) -> None:
+    """Save, and read that it worked."""
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_role("status").first).to_contain_text(told)
+
+
+def row(page: Page, text: str) -> Locator:
+    """The row of a table in which this stands."""
+    return page.get_by_role("row").filter(has_text=text)
+
+
+def cell(line: Locator, column: str) -> Locator:
+    """What stands in a row under a head."""
+    return line.get_by_role("cell", name=column, exact=True)
+
+
+def comes(what: Locator, seconds: float = WORLD) -> None:
+    """Look again and again, as people press F5, until it is there."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        try:
+            expect(what.first).to_be_visible(timeout=3000)
+            return
+        except AssertionError:
+            what.page.reload()
+    expect(what.first).to_be_visible(timeout=1)
+
+
+def add_items(page: Page, noun: str, *labels: str | re.Pattern[str]) -> None:
+    """Move entries from Available to Selected."""
+    available = page.get_by_label(f"Available {noun}")
+    for label in labels:
+        available.get_by_role("option", name=label).click()
+        page.get_by_role("button", name="Add item").click()
+        selected = page.get_by_label(f"Selected {noun}")
+        expect(selected.get_by_role("option", name=label)).to_have_count(1)
+
+
+def facts(section: Locator) -> dict[str, str]:
+    """What a list of terms says: {term: text}."""
+    terms = section.locator("dt").all_inner_texts()
+    details = [each.locator("code").first if each.locator("code").count() else each
+               for each in section.locator("dd").all()]  # fmt: skip
+    return dict(zip(terms, [each.inner_text().strip() for each in details], strict=True))
