@@ -42,7 +42,9 @@ class ScopeForm(PlainForm):
     )
     username = forms.CharField(label="Enter the username", max_length=256)
     hours = forms.IntegerField(label="Enter a number, in hours", min_value=1, max_value=87_600, initial=24)
-    expression = forms.CharField(label="Enter an LDAP expression", max_length=3500, help_text="An example: (department=Sales)")
+    expression = forms.CharField(
+        label="Enter an LDAP expression", max_length=3500, help_text="An example: (department=Sales)"
+    )
     group = forms.ChoiceField(label="Select the group")
     show_when = {name: when("scope", scope) for name, scope in [
         ("username", scopes.USER), ("hours", scopes.RECENT), ("expression", scopes.EXPRESSION), ("group", scopes.GROUP),

@@ -79,6 +79,7 @@ class CenterForm(ConfigForm):
         super().__init__(*args, **kwargs)
         servers = list(self.fields["server"].queryset)  # type: ignore[attr-defined]
         choices = [(each, f"{each} – {server}") for server in servers for each in server.directory_ids]
+        self.nobody_to_serve = not servers
         several = [server.pk for server in servers if len(server.directory_ids) > 1]
         self.fields["directory_id"].choices = [("", "Choose…"), *choices]  # type: ignore[attr-defined]
         self.show_when = {  # type: ignore[misc]  # depends on the rows

@@ -35,7 +35,7 @@ class Program:
     ready: Callable[[], bool] = lambda: True
     once: bool = False
     speaks: bool = False
-    within: float = 60.0
+    within: float = 120.0
     needed: bool = True
     stop: signal.Signals = signal.SIGTERM
     orphan: signal.Signals = signal.SIGKILL

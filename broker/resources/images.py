@@ -59,6 +59,8 @@ class ImageForm(PageForm):
 class ImageTable(PageTable):
     """One row a bundle."""
 
+    optional = ("image_ref", "owner")
+
     name = NameColumn()
     center = LinkColumn(lambda row: reverse("centers:edit", args=[row.center_id]), order_by="center__name")
     ref = CodeColumn(verbose_name="Bundle id")
@@ -92,7 +94,9 @@ class ImageTable(PageTable):
         """What AWS says of it, or that it is gone."""
         if record.missing:
             return status("problem", "Missing", "The last scan did not find it.")
-        return status("running" if record.state in {"", "AVAILABLE"} else "moving", record.state or "Available")
+        return status(
+            "running" if record.state in {"", "AVAILABLE"} else "moving", (record.state or "Available").capitalize()
+        )
 
 
 class ImageFilter(PageFilter):

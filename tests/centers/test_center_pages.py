@@ -91,26 +91,28 @@ def test_a_saved_center_is_scanned_at_once(admin: Client, aws: Simulator) -> Non
     assert all(label in words(admin.get(LIST)) for label in ("Edit", "Deploy", "Scan", "Amazon WorkSpaces"))
 
 
-@pytest.mark.parametrize(
-    ("changes", "field", "why"),
-    [
-        ({"access_key": "AKIAWRONG00000000001"}, "access_key", "does not know this access key"),
-        ({"secret_key": "wrong"}, "secret_key", "does not fit the access key"),
-        ({"access_key": ""}, "access_key", "is needed"),
-        ({"secret_key": ""}, "secret_key", "is needed"),
-        ({"region": "mars-1"}, "region", "mars-1"),
-        ({"server": ""}, "server", "is needed"),
-        ({"auth": "assume_role", "role_arn": "me"}, "role_arn", "role's ARN"),
-        ({"proxy": "http://me:secret@proxy"}, "proxy", "not the address of a proxy"),
-    ],
-)
-def test_bad_input_is_refused_beside_its_field(
-    admin: Client, aws: Simulator, changes: Any, field: str, why: str
-) -> None:
-    response = admin.post(ADD, typed(**changes))
-    assert response.status_code == 200
-    assert why in error_at(response, field)
+BAD: list[tuple[dict[str, str], str, str]] = [
+    ({"access_key": "AKIAWRONG00000000001"}, "access_key", "does not know this access key"),
+    ({"secret_key": "wrong"}, "secret_key", "does not fit the access key"),
+    ({"access_key": ""}, "access_key", "is needed"),
+    ({"secret_key": ""}, "secret_key", "is needed"),
+    ({"region": "mars-1"}, "region", "mars-1"),
+    ({"server": ""}, "server", "is needed"),
+    ({"auth": "assume_role", "role_arn": "me"}, "role_arn", "role's ARN"),
+    ({"proxy": "http://me:secret@proxy"}, "proxy", "not the address of a proxy"),
+]
+
+
+def test_bad_input_is_refused_beside_its_field(admin: Client, aws: Simulator) -> None:
+    server = make.server(directory_ids=[constants.CORP_DIRECTORY])
+    for changes, field, why in BAD:
+        response = admin.post(ADD, typed(**{"server": server.pk, **changes}))
+        assert (response.status_code, why in error_at(response, field)) == (200, True), changes
     assert not Center.objects.exists() and not Job.objects.exists()
+
+
+def test_without_a_server_the_form_says_what_comes_first(admin: Client) -> None:
+    assert "No authentication server has an AWS Directory ID yet" in words(admin.get(ADD))
 
 
 def test_an_unknown_directory_is_refused_beside_the_server(admin: Client, aws: Simulator) -> None:
@@ -253,3 +255,10 @@ def test_the_list_costs_the_same_for_many(admin: Client, django_assert_max_num_q
     with django_assert_max_num_queries(12) as many:
         admin.get(f"{LIST}?per_page=100")
     assert len(many) == len(few)
+
+
+def test_the_list_is_searched_and_saved_as_a_file(admin: Client) -> None:
+    make.center(name="Virginia", status="offline", status_reason="AWS does not know this access key.")
+    make.center(name="Oregon")
+    found = admin.get(f"{LIST}?search=virg&format=csv").content.decode()
+    assert "Virginia" in found and "Offline" in found and "Oregon" not in found and "<" not in found

@@ -4,11 +4,13 @@ import re
 from typing import Any
 
 import pytest
+from django.db import IntegrityError, transaction
 from django.test import Client
 
 from authservers.models import User
 from broker.core.models import Job, LogEntry
 from broker.resources import deploy
+from broker.resources.deploy_form import DeployForm
 from centers.models import Center, Desktop, Image
 from pools.models import Assignment
 from tests import make
@@ -106,10 +108,10 @@ def test_a_form_posted_twice_makes_one(admin: Client, center: Center, alice: Use
 def test_two_at_the_same_moment_make_one(admin: Client, center: Center, alice: User) -> None:
     what = image(center)
     order = deploy.Order(center, what, alice, "MANUAL", False)
-    form = deploy.DeployForm(wanted(what, alice), center=center)
+    form = DeployForm(wanted(what, alice), center=center)
     assert form.is_valid()  # the other's row is not there yet
     deploy.request_deployment(order)
-    with pytest.raises(deploy.IntegrityError), deploy.transaction.atomic():
+    with pytest.raises(IntegrityError), transaction.atomic():
         deploy.request_deployment(order)
     assert Desktop.objects.count() == 1
 
@@ -148,15 +150,13 @@ def test_where_nobody_is_loaded_the_page_says_what_to_do(admin: Client, center: 
     assert "Load users" in words(admin.get(page_of(center)))
 
 
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [("root_gb", "3"), ("user_gb", "x"), ("encryption_key", "my key"), ("running_mode", "AUTO_STOP")],
-)
-def test_bad_input_is_refused_beside_its_field(
-    admin: Client, center: Center, alice: User, field: str, value: str
-) -> None:
-    response = admin.post(page_of(center), wanted(image(center), alice, **{field: value}))
-    assert error_at(response, field)
+BAD = [("root_gb", "3"), ("user_gb", "x"), ("encryption_key", "my key"), ("running_mode", "AUTO_STOP")]
+
+
+def test_bad_input_is_refused_beside_its_field(admin: Client, center: Center, alice: User) -> None:
+    what = image(center)
+    for field, value in BAD:
+        assert error_at(admin.post(page_of(center), wanted(what, alice, **{field: value})), field), field
     assert not Desktop.objects.exists() and not Job.objects.exists()
 
 

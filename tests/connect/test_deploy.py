@@ -1,4 +1,4 @@
-"""A deployment: the intent first, never two WorkSpaces, and the user keeps it however slow AWS is (SPEC 13.5; RULES 25)."""
+"""A deployment: the intent first, never two WorkSpaces, and a slow one is still its user's (SPEC 13.5; RULES 25)."""
 
 from collections.abc import Iterator
 from typing import Any

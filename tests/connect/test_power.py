@@ -78,12 +78,9 @@ def session_on(desktop: Desktop, **fields: Any) -> DesktopSession:
 def test_thirty_stops_of_one_center_are_two_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     with world(monkeypatch, "many:30") as site:
         site.scan()
-        site.aws.account.workspaces = {
-            ref: row for ref, row in site.aws.account.workspaces.items() if not setattr(row, "state", "AVAILABLE")
-        }
         Desktop.objects.update(power="running", raw_state="AVAILABLE", running_mode="MANUAL")
         for row in site.aws.account.workspaces.values():
-            row.running_mode = "MANUAL"
+            row.state, row.running_mode = "AVAILABLE", "MANUAL"
         site.aws.desk.forget()
         for desktop in Desktop.objects.all():
             power.ask(desktop, PowerOp.STOP, "in the test")

@@ -8,14 +8,14 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from broker.connect import actions, connect, inventory
+from broker.connect import actions, inventory
 from broker.connect.models import Launch, PortalSession
 from broker.core.clock import now
 from broker.core.fields import set_secret
 from broker.core.models import Job, LogEntry
 from broker.demo.aws import constants
 from centers.models import Desktop, Image
-from centers.services import wish_for
+from centers.services import ask_for_scan, provider, wish_for
 from pools.models import Assignment
 from tests import make
 from tests.aws_simulator import of_user
@@ -53,7 +53,10 @@ def test_the_first_scan_makes_rows_with_names_images_and_power(site: World) -> N
     assert bob.address.startswith("10.")
     assert (site.of("carol").power, site.of("frank").power) == ("stopped", "unhealthy")
     assert (grace.power, grace.error_code) == ("error", "DomainJoinError")
-    assert (bob.image.name, bob.image.is_core) == ("Usher Core Windows 11 Standard (BYOP)", True)
+    assert (bob.image and bob.image.name, bob.image and bob.image.is_core) == (
+        "Usher Core Windows 11 Standard (BYOP)",
+        True,
+    )
     assert (shared.bound_user, shared.first_seen_at, shared.sighted_at) == ("", now(), now())
     assert (site.center.status, site.center.scan_number) == ("online", 1)
     assert not Image.objects.filter(name__contains="standby").exists()
@@ -303,7 +306,7 @@ def test_a_machine_made_during_a_scan_is_not_called_missing_by_it(site: World) -
     site.scan()
     site.scan()
     fresh = make.desktop(site.center, ref=of_user(site.aws, "bob").id + "f", sighted_at=None)
-    seen = inventory.provider(site.center).describe([of_user(site.aws, "bob").id])[0]
+    seen = provider(site.center).describe([of_user(site.aws, "bob").id])[0]
     site.center.refresh_from_db()
     inventory.save_observed(fresh, seen)
     inventory.missing(site.center, site.center.scan_number + 1)
@@ -362,10 +365,10 @@ def test_an_unreachable_endpoint_is_said_on_the_center(site: World, monkeypatch:
 
 def test_the_next_scan_is_queued_in_the_same_transaction_and_only_one_at_a_time(site: World) -> None:
     Job.objects.all().delete()
-    inventory_job = connect.enqueue(connect.Wish("poll", f"center:{site.center.pk}", key=f"poll:{site.center.pk}"))
+    scan = ask_for_scan(site.center)
     site.work()
-    inventory_job.refresh_from_db()
-    assert inventory_job.state == "finished"
+    scan.refresh_from_db()
+    assert scan.state == "finished"
     following = Job.objects.get(kind="poll", state="pending")
     assert following.run_at - now() == timedelta(minutes=site.center.refresh_minutes)
     assert constants.SECRET_KEY not in str(list(Job.objects.values()))

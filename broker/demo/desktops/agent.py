@@ -47,14 +47,18 @@ class Agent(threading.Thread):
 
     def end(self) -> None:
         """Stop; what is in the spool is tried once more, then the machine is silent."""
-        self._ended.set()
-        self.machine.news.set()
+        self.leave()
         self.join()
         try:
             if self.machine.disk.key:
                 self.tell()
         except (Away, Refused):
             return
+
+    def leave(self) -> None:
+        """Stop where it is, without a last word: the spool on the disk keeps what was not told."""
+        self._ended.set()
+        self.machine.news.set()
 
     def turn(self) -> float:
         """One round; returns how long to wait for the next."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-TIMEOUT = 5.0
+TIMEOUT = 15.0  # seconds; a registration whose answer is lost leaves a row behind at the broker
 
 
 class Away(Exception):

@@ -1,6 +1,7 @@
 """All machines: follows the simulated account, and does what people ask at the control socket."""
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ RUNS = ("AVAILABLE", "UPDATING")
 HANGS = ("UNHEALTHY", "IMPAIRED")  # silent, but not switched off: its sessions are still there afterwards
 WIPED = ("REBUILDING", "RESTORING")
 REASONS = {"STOPPING": "shutdown", "REBOOTING": "restart"}
+CLOSES_WITHIN = 3.0  # seconds
 SYSTEMS = {constants.CORE_GRAPHICS: "Ubuntu 22.04.5 LTS"}
 
 Row = Mapping[str, Any]
@@ -75,10 +77,18 @@ class Fleet:
                 self._remove(ref)
 
     def close(self) -> None:
-        """End every thread; the machines' disks say how to go on."""
+        """End the program, not the machines: their disks say how to go on. No thread holds it up for long."""
         with self._lock:
+            agents = [place.agent for place in self.places.values() if place.agent]
+            for agent in agents:
+                agent.leave()
             for place in self.places.values():
-                self._silence(place)
+                if place.door is not None:
+                    place.door.close()
+                place.agent = place.door = None
+        patience = time.monotonic() + CLOSES_WITHIN
+        for agent in agents:
+            agent.join(max(0.0, patience - time.monotonic()))
 
     def _follow(self, row: Row) -> None:
         ref, state = str(row["id"]), str(row["state"])

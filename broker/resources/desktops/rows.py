@@ -97,5 +97,6 @@ def listed(sessions: list[DesktopSession]) -> str:
 
 def lasting(moment: datetime | None) -> str:
     """ " for 10 minutes", counted from this moment; nothing where it is not known or only just now."""
-    seconds = (now() - moment).total_seconds() if moment else 0
-    return f" for {words.duration(seconds)}" if seconds >= 60 else ""
+    seconds = int((now() - moment).total_seconds()) if moment else 0
+    unit = next((size for size in (86400, 3600, 60) if seconds >= size), 0)
+    return f" for {words.duration(seconds - seconds % unit)}" if unit else ""

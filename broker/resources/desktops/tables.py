@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 from broker.connect.states import Axis
 from broker.core.tables import BriefColumn, LinkColumn, NameColumn, PageTable, StatusColumn, TimeColumn
 from broker.core.templatetags.usher import badge, status
-from broker.resources.desktops.rows import AgentAxis, agent_axis, agent_of, holding, lasting, listed, live, session_axis
+from broker.resources.desktops.rows import AgentAxis, agent_axis, holding, lasting, listed, live, session_axis
 from broker.resources.desktops.why import sentence
 from centers.models import Desktop
 from pools.models import Assignment
@@ -48,11 +48,9 @@ def power_note(row: Desktop) -> str:
 
 
 def agent_word(row: Desktop) -> SafeString:
-    """The agent axis with what to know of it."""
+    """The agent axis; the sentence says since when."""
     kind, word = AGENT[agent_axis(row)]
-    agent = agent_of(row)
-    gone = agent is not None and agent_axis(row) is AgentAxis.UNREACHABLE
-    return status(kind, word, f"silent{lasting(agent.last_seen)}" if agent and gone else "")
+    return status(kind, word)
 
 
 def session_word(row: Desktop) -> SafeString:
