@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.urls import URLPattern, URLResolver, include, path
 
+from broker.resources import setup_urls
 from plans.urls import power_control_plans_urlpatterns, protocol_plans_urlpatterns, release_plans_urlpatterns
 from policies.urls import (
     assignments_urlpatterns,
@@ -11,8 +12,6 @@ from policies.urls import (
     roles_urlpatterns,
 )
 from pools.urls import pools_urlpatterns
-
-from broker.resources import setup_urls
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("broker.connect.urls")),

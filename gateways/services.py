@@ -41,7 +41,7 @@ def ping(host: str, port: int) -> Answer:
     unjudged.check_hostname, unjudged.verify_mode = False, ssl.CERT_NONE
     connection = HTTPSConnection(host, port, timeout=SECONDS, context=unjudged)
     try:
-        connection.request("GET", PING, headers={"Host": "gateway"})
+        connection.request("GET", PING)
         seen = connection.sock.getpeercert(binary_form=True) or b""
         answer = connection.getresponse()
         text = answer.read(200).decode(errors="replace").strip()

@@ -1,5 +1,7 @@
 """Sign in by the form, as a browser does."""
 
+from typing import Any
+
 import pytest
 from django.test import Client
 
@@ -17,7 +19,7 @@ def broker() -> None:
     make.defaults()
 
 
-def sign_in(client: Client, login: str, password: str, **extra: str) -> object:
+def sign_in(client: Client, login: str, password: str, **extra: str) -> Any:
     return client.post("/", {"login": login, "password": password, **extra})
 
 

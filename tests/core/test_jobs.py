@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 import time_machine
+from celery import current_app
 from django.db import IntegrityError, transaction
+from kombu.exceptions import OperationalError
 
 from broker.core import jobs
 from broker.core.clock import now
@@ -185,7 +187,7 @@ def test_pending_jobs_can_be_cancelled_with_a_reason_and_running_ones_cannot() -
 
 def test_a_messenger_that_is_away_does_not_fail_the_request(settings: object, monkeypatch: pytest.MonkeyPatch) -> None:
     def away(*_: object, **__: object) -> None:
-        raise jobs.OperationalError("Redis is away")
+        raise OperationalError("Redis is away")
 
-    monkeypatch.setattr(jobs.current_app, "send_task", away)
+    monkeypatch.setattr(current_app, "send_task", away)
     jobs.wake()

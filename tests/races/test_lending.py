@@ -53,6 +53,11 @@ def click_of(person: User, policy: Policy) -> tuple[Who, Click]:
     return Who(person, policy), Click(offer.desktop.pk, line, 0)
 
 
+def same_click(who: Who, click: Click) -> Callable[[int], int]:
+    """Every thread presses the same button."""
+    return lambda _: connect(who, click).desktop_id
+
+
 def open_count(**filters: Any) -> int:
     return Assignment.objects.filter(closed_at=None, **filters).count()
 
@@ -64,7 +69,7 @@ def test_two_clicks_of_one_user_take_one_desktop_in_a_hundred_trials(center: Cen
     for _ in range(100):
         person = make.user(at=center.server)
         who, click = click_of(person, policy)
-        results = together(2, lambda _, who=who, click=click: connect(who, click).desktop_id)
+        results = together(2, same_click(who, click))
         assert open_count(user=person) == 1, results
         assert results[0] == results[1]
         Assignment.objects.filter(user=person).update(closed_at=person.created_at, close_reason="next trial")
@@ -78,7 +83,7 @@ def test_two_clicks_on_a_line_that_gives_two_still_take_one(center: Center) -> N
     for _ in range(20):
         person = make.user(at=center.server)
         who, click = click_of(person, policy)
-        together(2, lambda _, who=who, click=click: connect(who, click).desktop_id)
+        together(2, same_click(who, click))
         assert open_count(user=person) == 1
         Assignment.objects.filter(user=person).update(closed_at=person.created_at, close_reason="next trial")
         Desktop.objects.update(lent=False)

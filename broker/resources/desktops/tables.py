@@ -92,7 +92,7 @@ class DesktopTable(PageTable):
         """What people see it as; below it why it is not offered, and what comes next."""
         mark = badge("AUTO_STOP", "warn") if record.running_mode == "AUTO_STOP" else ""
         return format_html(
-            '{} {}<span class="status-note">{}</span>', record.display_name or record.name, mark, sentence(record)
+            '{} {}<div class="tile-note">{}</div>', record.display_name or record.name, mark, sentence(record)
         )
 
     def value_display_name(self, record: Desktop) -> str:

@@ -1,4 +1,4 @@
-"""`manage.py settings_table`: docs/settings.md, made from the comments in broker/settings.py (CONTRACTS 3, Settings)."""
+"""`manage.py settings_table`: docs/settings.md, made from the comments in broker/settings.py (CONTRACTS 3)."""
 
 import re
 from typing import Any
