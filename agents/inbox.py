@@ -144,7 +144,7 @@ def take(agent_id: int, batch: Batch, received: datetime) -> dict[str, Any]:
     if boot is Boot.UNKNOWN:
         raise ProtocolError("unknown_boot", "Begin with agent_start, or register.")
     if boot is Boot.NEW:
-        begin_boot(agent, batch.boot_id, batch.booted_at, batch.sent_at, received)
+        begin_boot(agent, batch.boot_id, batch.booted_at or batch.events[0].at, batch.sent_at, received)
     agent.last_seen, agent.silent = received, False
     agent.skew_seconds = protocol.skew(received, batch.sent_at).total_seconds()
     rows = [row(agent, batch, news, received) for news in batch.events if filed(agent, batch, news)]

@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from broker.connect.models import DesktopSession
+from broker.connect.models import DesktopSession, PortalSession
 from broker.connect.offers import Offer, Offers
-from broker.connect.plans_in_force import power_steps, release_steps
 from broker.core.models import Job, ref
 from centers.models import Desktop
 from plans.engine import Due
+from plans.steps import power_steps, release_steps
 from plans.words import steps_in_words, words
-from policies.models import PoolAssignment, Role
+from policies.models import Policy, PoolAssignment
 from pools.models import Assignment
 
 Power = Desktop.Power
@@ -27,6 +27,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     Power.DELETING: ("problem", "Being deleted."),
     Power.UNKNOWN: ("unknown", "Its state is not known yet."),
 }
+ACTIONS = {"start": "Start", "stop": "Shut down", "restart": "Restart", "release": "Release"}
 NO_CONNECT = {Power.ERROR, Power.DELETING, Power.SUSPENDED, Power.MAINTENANCE}
 
 
@@ -63,10 +64,10 @@ def state(desktop: Desktop, session: DesktopSession | None = None) -> tuple[str,
     return kind, f"{sentence}{'' if sentence.endswith('.') else '.'}"
 
 
-def build(found: Offers, role: Role, user_id: int) -> list[Card]:
+def build(found: Offers, portal: PortalSession) -> list[Card]:
     """The cards of an offer list; two statements for all of them."""
     desktops = [offer.desktop.pk for offer in found.offers]
-    own = DesktopSession.objects.filter(desktop__in=desktops, ended_at=None, user_id=user_id)
+    own = DesktopSession.objects.filter(desktop__in=desktops, ended_at=None, user_id=portal.user_id)
     sessions = {each.desktop_id: each for each in own.order_by("changed_at")}
     assigned = [ref(offer.desktop) for offer in found.offers if offer.assigned]
     waiting: dict[str, list[Job]] = {}
@@ -75,12 +76,14 @@ def build(found: Offers, role: Role, user_id: int) -> list[Card]:
     ):
         waiting.setdefault(job.subject, []).append(job)
     return [
-        card(offer, found, role, sessions.get(offer.desktop.pk), waiting.get(ref(offer.desktop), []))
+        card(offer, found, portal, sessions.get(offer.desktop.pk), waiting.get(ref(offer.desktop), []))
         for offer in found.offers
     ]
 
 
-def card(offer: Offer, found: Offers, role: Role, session: DesktopSession | None, jobs: Sequence[Job]) -> Card:
+def card(
+    offer: Offer, found: Offers, portal: PortalSession, session: DesktopSession | None, jobs: Sequence[Job]
+) -> Card:
     """One card."""
     kind, sentence = state(offer.desktop, session)
     due = [Due.from_json(job.payload["due"]) for job in jobs]
@@ -90,7 +93,7 @@ def card(offer: Offer, found: Offers, role: Role, session: DesktopSession | None
         kind=kind,
         sentence=sentence,
         connectable=offer.desktop.power not in NO_CONNECT and offer.desktop.ref is not None,
-        actions=actions(offer, role),
+        actions=actions(offer, portal),
         timers=timers(offer.line) if offer.assigned else (),
         coming=[(each.at, words(each)) for each in due],
     )
@@ -101,20 +104,26 @@ def timers(line: PoolAssignment | None) -> list[str]:
     return steps_in_words([*power_steps(line.power_plan), *release_steps(line.release_plan)]) if line else []
 
 
-def actions(offer: Offer, role: Role) -> dict[str, str]:
+def actions(offer: Offer, portal: PortalSession) -> dict[str, str]:
     """What the user may do to a desktop: the role and the policy must both allow it (SPEC A.2)."""
-    if offer.assignment is None:
+    role, policy = portal.role, portal.policy
+    if offer.assignment is None or role is None or policy is None:
         return {}
     desktop, line = offer.desktop, offer.line
-    found: dict[str, str] = {}
-    fixed = desktop.running_mode == "ALWAYS_ON"
-    if role.may_start and desktop.power == Power.STOPPED and not fixed:
-        found["start"] = "Start"
-    if role.may_stop and line and line.allow_stop and desktop.power == Power.RUNNING and not fixed:
-        found["stop"] = "Shut down"
-    if role.may_restart and line and line.allow_restart and desktop.power in {Power.RUNNING, Power.UNHEALTHY}:
-        found["restart"] = "Restart"
-    policy_assigned = offer.assignment.kind == Assignment.Kind.POLICY
-    if role.may_release and policy_assigned and not (line and line.prevent_release):
-        found["release"] = "Release"
-    return found
+    hard = offer.assignment.kind == Assignment.Kind.HARD
+    stop, restart = allowed(policy, line, hard=hard)
+    manual = desktop.running_mode != "ALWAYS_ON"
+    found = {
+        "start": role.may_start and desktop.power == Power.STOPPED and manual,
+        "stop": role.may_stop and stop and desktop.power == Power.RUNNING and manual,
+        "restart": role.may_restart and restart and desktop.power in {Power.RUNNING, Power.UNHEALTHY},
+        "release": role.may_release and not hard and not (line and line.prevent_release),
+    }
+    return {name: ACTIONS[name] for name, possible in found.items() if possible}
+
+
+def allowed(policy: Policy, line: PoolAssignment | None, *, hard: bool) -> tuple[int, int]:
+    """How the policy lets the user stop and restart the desktop: 0 not at all, 1 gently, 2 hard."""
+    if hard:
+        return policy.hard_allow_stop, policy.hard_allow_restart
+    return (line.allow_stop, line.allow_restart) if line else (0, 0)

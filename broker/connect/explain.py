@@ -50,6 +50,9 @@ def explain(server: AuthenticationServer | None, login: str, place: Location | s
     user = search.user
     if user is None:
         return report
+    user.last_location = (
+        where.pk if where else None
+    )  # in memory only: plans are resolved as a sign-in here would have it
     given = standing(user if user.pk else None, user.server, user.group_sids, where)
     report = replace(
         report, found=found(search, user), groups=group_names(user), rules=rule_lines(given), why=given.why

@@ -1,6 +1,5 @@
 """Which plans act on a desktop now, and why (RULES 11): resolved at the event, never stored with the assignment."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -8,24 +7,12 @@ from authservers.models import User
 from broker.connect.offers import lines_of, pools_by_id
 from centers.models import Desktop
 from plans.engine import Action, Event, Step
-from plans.models import NEVER, PowerAction, PowerControlPlan, ProtocolPlan, ReleasePlan
+from plans.models import NEVER, PowerControlPlan, ProtocolPlan, ReleasePlan
+from plans.steps import power_steps, release_steps
 from policies.models import Location, Policy, PoolAssignment
 from policies.services import standing
 from pools import rules
 from pools.models import Assignment
-
-POWER_ACTIONS = {
-    PowerAction.SHUTDOWN: Action.STOP,
-    PowerAction.POWER_OFF: Action.POWER_OFF,
-    PowerAction.REBOOT: Action.REBOOT,
-}
-POWER_SECTIONS = {
-    "disconnected": Event.DISCONNECTED,
-    "logged_out": Event.LOGGED_OUT,
-    "released": Event.RELEASED,
-    "idle": Event.IDLE,
-    "started": Event.STARTED,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,43 +36,6 @@ class InForce:
         if self.release:
             steps += release_steps(self.release)
         return steps
-
-
-def power_steps(plan: PowerControlPlan) -> Iterator[Step]:
-    """A power control plan as the engine's steps."""
-    for section, event in POWER_SECTIONS.items():
-        action = POWER_ACTIONS.get(getattr(plan, f"{section}_action"))
-        if action:
-            yield Step(event, action, timedelta(seconds=getattr(plan, f"{section}_wait")), plan.name)
-
-
-RELEASE_SECTIONS: tuple[tuple[str, Event, Action], ...] = (
-    ("disconnected_release", Event.DISCONNECTED, Action.RELEASE),
-    ("disconnected_log_out", Event.DISCONNECTED, Action.LOG_OUT),
-    ("logged_out_release", Event.LOGGED_OUT, Action.RELEASE),
-    ("idle_lock", Event.IDLE, Action.LOCK),
-    ("idle_disconnect", Event.IDLE, Action.DISCONNECT),
-    ("idle_log_out", Event.IDLE, Action.LOG_OUT),
-    ("assigned_release", Event.ASSIGNED, Action.RELEASE),
-    ("assigned_unused_release", Event.NO_LOGIN, Action.RELEASE),
-)
-
-
-def release_steps(plan: ReleasePlan) -> Iterator[Step]:
-    """A release plan as the engine's steps."""
-    for column, event, action in RELEASE_SECTIONS:
-        seconds = getattr(plan, column)
-        if seconds != NEVER:
-            yield Step(event, action, timedelta(seconds=seconds), plan.name)
-    for url, event in ((plan.disconnected_url, Event.DISCONNECTED), (plan.logged_out_url, Event.LOGGED_OUT)):
-        if url:
-            yield Step(event, Action.CALL_URL, timedelta(), plan.name, url)
-    if plan.idle_url and plan.idle_url_after != NEVER:
-        yield Step(Event.IDLE, Action.CALL_URL, timedelta(seconds=plan.idle_url_after), plan.name, plan.idle_url)
-    if plan.released_log_out:
-        yield Step(Event.RELEASED, Action.LOG_OUT, timedelta(), plan.name)
-    if plan.released_delete:
-        yield Step(Event.RELEASED, Action.DELETE, timedelta(seconds=plan.released_delete_after), plan.name)
 
 
 def hard_steps(policy: Policy) -> list[Step]:

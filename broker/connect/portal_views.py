@@ -20,6 +20,8 @@ from centers.models import Desktop
 from centers.providers.base import PowerOp
 from plans.models import ProtocolChoice
 from plans.rdp import DEFAULT_RDP_TEMPLATE, MEDIA_TYPE, file_name, rdp_file
+from policies.models import PoolAssignment
+from pools.models import Assignment
 
 FILE_LASTS = 600  # seconds after the launch in which its file is handed out
 SALT = "usher.cards"
@@ -50,7 +52,7 @@ def desktops(request: HttpRequest) -> HttpResponse:
     portal = portal_of(request)
     assert portal.policy and portal.role  # noqa: S101 - portal_of() saw to it
     found = offers.build(request.user, portal.policy)  # type: ignore[arg-type]
-    shown = cards.build(found, portal.role, request.user.pk or 0)
+    shown = cards.build(found, portal)
     page = {
         "cards": shown,
         "empty": found.empty if portal.policy.offer_empty_pools else [],
@@ -171,13 +173,15 @@ def act(request: HttpRequest, desktop_id: int, action: str) -> HttpResponse:
     portal = portal_of(request)
     assert portal.policy and portal.role  # noqa: S101 - portal_of() saw to it
     offer = offers.build(request.user, portal.policy).of(desktop_id)  # type: ignore[arg-type]
-    if offer is None or offer.assignment is None or action not in cards.actions(offer, portal.role):
+    if offer is None or offer.assignment is None or action not in cards.actions(offer, portal):
         messages.error(request, "That is not possible with this desktop now.")
     elif action == "release":
         actions.release(offer.assignment.pk, f"{request.user} released it")
         messages.success(request, f"{offer.name} is released.")
     else:
-        power.ask(offer.desktop, OPS[action], f"{request.user} asked for it", urgent=True)
+        stop, _ = cards.allowed(portal.policy, offer.line, hard=offer.assignment.kind == Assignment.Kind.HARD)
+        abrupt = action == "stop" and stop == PoolAssignment.Stop.POWER_OFF
+        power.ask(offer.desktop, OPS[action], f"{request.user} asked for it", urgent=True, hard=abrupt)
         messages.success(request, DOING[action])
     return SeeOther(reverse("desktops"))
 

@@ -47,10 +47,11 @@ class EncryptedJSONField(models.TextField):  # type: ignore[type-arg]
         super().__init__(*args, **kwargs)
 
     def pre_save(self, model_instance: models.Model, add: bool) -> str:
-        """Encrypt, bound to the row."""
+        """Encrypt, bound to the row; raises UnreadableSecret for what was sealed for another: no save launders it."""
         value = getattr(model_instance, self.attname)
         if not value:
             return ""
+        check_seal(model_instance, value)
         return cipher().encrypt(json.dumps([seal(model_instance), value]).encode()).decode()
 
     def get_prep_value(self, value: Any) -> Any:
@@ -76,17 +77,23 @@ class EncryptedJSONField(models.TextField):  # type: ignore[type-arg]
         return value if isinstance(value, Secrets) else Secrets(value or {})
 
 
+def check_seal(row: Any, held: Secrets) -> None:
+    """Raise UnreadableSecret where the secrets were sealed for another row."""
+    if held.sealed_for and held.sealed_for != seal(row):
+        raise UnreadableSecret(f"The secrets of {seal(row)} were sealed for another row.")
+
+
 def secret(row: Any, name: str) -> str:
     """The clear text of one of a row's secrets, "" where it is not set; raises UnreadableSecret."""
     held: Secrets = row.secrets
-    if held.sealed_for and held.sealed_for != seal(row):
-        raise UnreadableSecret(f"The secrets of {seal(row)} were sealed for another row.")
+    check_seal(row, held)
     return held.get(name, {}).get("value", "")
 
 
 def set_secret(row: Any, name: str, value: str) -> None:
     """Replace one secret of a row; the row still has to be saved."""
     held = Secrets(row.secrets)
+    held.sealed_for = getattr(row.secrets, "sealed_for", "")
     held[name] = {"value": value, "set_at": now().isoformat()}
     row.secrets = held
 

@@ -27,12 +27,24 @@ ONE_EACH = "Amazon WorkSpaces gives each user one WorkSpace in a directory."
 class DeployForm(PlainForm):
     """What to make, and for whom."""
 
-    image = forms.ModelChoiceField(Image.objects.none(), label="Images", empty_label="Choose…")
+    image = forms.ModelChoiceField(
+        Image.objects.none(),
+        label="Images",
+        empty_label="Choose…",
+        error_messages={"invalid_choice": "This image is gone from AWS, or not ready. Choose another one."},
+    )
     core = forms.BooleanField(
         label="This is a WorkSpaces Core (BYOP) bundle",
+        error_messages={"required": "Confirm that it is one, or choose another image."},
         help_text="Its name does not say so. In the AWS console such a bundle has the client protocol BYOP.",
     )
-    user = forms.ModelChoiceField(User.objects.none(), label="User", empty_label="Choose…", help_text=ONE_EACH)
+    user = forms.ModelChoiceField(
+        User.objects.none(),
+        label="User",
+        empty_label="Choose…",
+        help_text=ONE_EACH,
+        error_messages={"invalid_choice": "This user is not, or no longer, one of this center's. Choose another one."},
+    )
     running_mode = forms.ChoiceField(
         label="Running mode",
         choices=RUNNING_MODES,

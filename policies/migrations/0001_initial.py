@@ -76,7 +76,7 @@ class Migration(migrations.Migration):
                 ('offer_filter', models.JSONField(blank=True, default=dict, help_text='directory rules or time ranges; empty: everybody')),
                 ('desktop_filter', models.JSONField(blank=True, default=dict, help_text='attribute rows on the desktop')),
                 ('allow_stop', models.PositiveSmallIntegerField(choices=[(0, 'Not allowed'), (1, 'Shutdown'), (2, 'Power off')], default=0, verbose_name='Allow user to stop')),
-                ('allow_restart', models.PositiveSmallIntegerField(choices=[(0, 'Not allowed'), (1, 'Reboot'), (2, 'Power off and start')], default=0, verbose_name='Allow user to restart')),
+                ('allow_restart', models.PositiveSmallIntegerField(choices=[(0, 'Not allowed'), (1, 'Reboot')], default=0, verbose_name='Allow user to restart')),
                 ('prevent_release', models.BooleanField(default=False, verbose_name='Prevent user from manually releasing desktop')),
                 ('confirm_power', models.BooleanField(default=False, verbose_name='Confirm desktop power state')),
                 ('start_if_stopped', models.BooleanField(default=True, verbose_name='Power on stopped or suspended desktop')),

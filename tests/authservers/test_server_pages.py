@@ -228,3 +228,8 @@ def test_the_list_costs_the_same_for_many(admin: Client, django_assert_max_num_q
     with django_assert_max_num_queries(12) as many:
         admin.get(f"{LIST}?per_page=100")
     assert len(many) == len(few)
+
+
+def test_load_users_is_a_link_in_the_row(admin: Client) -> None:
+    row = make.server(name="Corp")
+    assert f'<a class="button small" href="{LIST}{row.pk}/load-users/"' in admin.get(LIST).content.decode()

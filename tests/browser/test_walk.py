@@ -17,7 +17,7 @@ pytestmark = pytest.mark.browser
 SERVER, CENTER, GATEWAY, POOL, POLICY = "Lab directory", "Lab WorkSpaces", "Lab gateway", "Lab desktops", "Lab policy"
 POWER, RELEASE = "Shutdown on logout", "Persistent WorkSpaces Assignment"
 BUNDLE = "Usher Core Windows 11 Standard (BYOP)"
-LOGIN, PERSON = "ben", "Ben Brandt"
+LOGIN, PERSON, DOMAIN = "ben", "Ben Brandt", "lab.example.test"
 
 
 def test_from_an_empty_directory_to_a_stopped_workspace_that_is_still_assigned(visitors: Visitors) -> None:
@@ -35,7 +35,7 @@ def test_from_an_empty_directory_to_a_stopped_workspace_that_is_still_assigned(v
     step_10_policy(admin)
     step_11_assignment_rule(admin)
     step_12_test_login(admin, desktop)
-    user = visitors.signs_in(f"LAB\\{LOGIN}")
+    user = visitors.signs_in(LOGIN, DOMAIN)
     step_13_reconnect(admin, user, desktop)
     step_14_log_out(admin, user, desktop, demo)
     step_14_next_sign_in_starts_it(visitors, desktop)
@@ -177,7 +177,8 @@ def step_10_policy(admin: Page) -> None:
     plans.get_by_label("Protocol Plan").select_option("Default")
     plans.get_by_label("Power Control Plan").select_option(POWER)
     plans.get_by_label("Release Plan").select_option(RELEASE)
-    hand.save(admin, POOL)
+    hand.save(admin, POLICY)
+    expect(hand.row(admin, POOL)).to_contain_text(RELEASE)
 
 
 def step_11_assignment_rule(admin: Page) -> None:
@@ -257,7 +258,7 @@ def aws_states(demo: Demo) -> list[str]:
 
 
 def step_14_next_sign_in_starts_it(visitors: Visitors, desktop: str) -> None:
-    user = visitors.signs_in(f"LAB\\{LOGIN}")
+    user = visitors.signs_in(LOGIN, DOMAIN)
     with user.expect_download(timeout=hand.WORLD * 1000) as coming:
         user.get_by_role("button", name="Reconnect").click()
         steps = user.get_by_role("listitem")

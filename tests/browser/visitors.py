@@ -12,6 +12,7 @@ from tests.browser.demo import PROJECT, Demo
 EVIDENCE = PROJECT / "var" / "test-browser"
 PATIENCE = 20_000  # ms for what one click does
 expect.set_options(timeout=PATIENCE)
+ANY_DOMAIN = "Any domain"
 TELL_VIOLATIONS = """addEventListener('securitypolicyviolation',
     event => console.error('CSP: ' + event.violatedDirective + ' ' + event.blockedURI))"""
 # Chromium writes a line for each answer above 399. Refusals with a page of their own are answers like any other;
@@ -42,11 +43,11 @@ class Visitors:
         self.windows.append(window)
         return window.new_page()
 
-    def signs_in(self, name: str, **options: Any) -> Page:
+    def signs_in(self, name: str, domain: str = ANY_DOMAIN, **options: Any) -> Page:
         """Somebody opens a window and signs in."""
         page = self.arrives(**options)
         page.goto("/")
-        sign_in(page, name, self.demo.password(name.rpartition("\\")[2]))
+        sign_in(page, name, self.demo.password(name), domain)
         expect(page.get_by_label("Account")).to_be_visible()
         return page
 
@@ -85,8 +86,10 @@ def keep(page: Page, path: Path) -> None:
         path.with_suffix(".txt").write_text(f"{page.url}\n\n{error}\n", encoding="utf-8")
 
 
-def sign_in(page: Page, name: str, password: str) -> None:
-    """Fill in the sign-in form and send it."""
+def sign_in(page: Page, name: str, password: str, domain: str = ANY_DOMAIN) -> None:
+    """Fill in the sign-in form and send it. It asks for a domain where there are several."""
     page.get_by_label("User name").fill(name)
     page.get_by_label("Password").fill(password)
+    if page.get_by_label("Domain").count():
+        page.get_by_label("Domain").select_option(domain)
     page.get_by_role("button", name="Sign In").click()

@@ -226,3 +226,36 @@ def test_connect_first_logs_out_a_stranger_where_the_policy_says_so(
     assert [each.type for each in Agent.objects.get().commands.all()] == ["logout"]
     talker.tell("logout", user="CORP\\mallory")
     assert not strangers.asked_to_leave(launch, desktop)
+
+
+def test_a_user_may_do_what_role_and_policy_both_allow(
+    portal: Client, desktop: Desktop, alice: Any, account: Account
+) -> None:
+    make.assignment(alice, desktop)
+    assert "Shut down" not in portal.get("/desktops/").content.decode()
+    portal.post(f"/desktops/{desktop.pk}/stop/")
+    assert not Job.objects.filter(kind="power").exists()
+    alice.access.policy.lines.update(allow_stop=1)
+    assert "Shut down" in portal.get("/desktops/").content.decode()
+    portal.post(f"/desktops/{desktop.pk}/stop/")
+    jobs.work(HANDLERS)
+    assert account.asked == [("stop", desktop.ref)]
+
+
+def test_a_user_releases_the_desktop_unless_the_policy_forbids_it(portal: Client, desktop: Desktop, alice: Any) -> None:
+    make.assignment(alice, desktop)
+    alice.access.policy.lines.update(prevent_release=True)
+    portal.post(f"/desktops/{desktop.pk}/release/")
+    assert Assignment.objects.filter(closed_at=None).exists()
+    alice.access.policy.lines.update(prevent_release=False)
+    portal.post(f"/desktops/{desktop.pk}/release/")
+    assert Assignment.objects.get().close_reason == "Alice released it"
+
+
+def test_nobody_acts_on_a_desktop_of_somebody_else(portal: Client, desktop: Desktop) -> None:
+    other = make.user("bob", at=desktop.center.server)
+    make.assignment(other, desktop)
+    for action in ("connect", "release", "stop", "start"):
+        assert portal.post(f"/desktops/{desktop.pk}/{action}/").status_code == 303
+    assert Assignment.objects.get(closed_at=None).user == other
+    assert not Launch.objects.exists()

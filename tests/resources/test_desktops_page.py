@@ -176,7 +176,9 @@ def test_bulk_delete_counts_and_asks_for_a_word(admin: Client, center: Center) -
     machine = make.desktop(center, deletable=True)
     make.desktop(center)
     ids = {"ids": list(Desktop.objects.values_list("pk", flat=True))}
-    assert "terminates 2 WorkSpaces" in admin.post(f"{LIST}actions/delete_disk/", ids).content.decode()
+    page = admin.post(f"{LIST}actions/delete_disk/", ids).content.decode()
+    assert "terminates 1 WorkSpace:" in page
+    assert "1 desktop may not be deleted" in page
     admin.post(f"{LIST}actions/delete_disk/", {**ids, "confirmed": "yes", "typed": "delete"})
     assert [job.subject for job in Job.objects.filter(kind="delete_desktop")] == [ref(machine)]
 
@@ -198,6 +200,10 @@ class Described:
     def __init__(self, found: list[RemoteDesktop], error: str = "") -> None:
         self.found, self.error = found, error
 
+    def set_running_mode(self, ref: str, mode: str) -> None:
+        if self.error:
+            raise ProviderError(self.error)
+
     def describe(self, refs: list[str]) -> list[RemoteDesktop]:
         if self.error:
             raise ProviderError(self.error)
@@ -213,6 +219,18 @@ def test_refresh_status_asks_aws_about_one(admin: Client, center: Center, monkey
     assert (machine.name, machine.power) == ("NEW-NAME", "stopped")
     monkeypatch.setattr(actions, "provider", lambda _: Described([], "The access key is wrong."))
     assert "The access key is wrong." in post(admin, machine, "refresh")
+
+
+def test_one_click_makes_an_auto_stop_desktop_manual(
+    admin: Client, center: Center, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = make.desktop(center, running_mode="AUTO_STOP")
+    monkeypatch.setattr(actions, "provider", lambda _: Described([], "Core bundles cannot do that."))
+    assert "Core bundles cannot do that." in post(admin, machine, "manual")
+    monkeypatch.setattr(actions, "provider", lambda _: Described([]))
+    assert "is Manual now" in post(admin, machine, "manual")
+    machine.refresh_from_db()
+    assert machine.running_mode == "MANUAL"
 
 
 def test_the_page_shows_plans_future_sessions_history_and_log(admin: Client, center: Center) -> None:

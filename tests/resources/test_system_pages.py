@@ -59,7 +59,7 @@ def test_the_queue_shows_what_waits_runs_and_was_aborted_lately(admin: Client) -
 
 def test_the_lists_of_system_cost_the_same_for_100_rows(admin: Client) -> None:
     def entry() -> LogEntry:
-        return audit.record("auth.login_ok", "x", user=make.user(), desktop=make.desktop(center))
+        return audit.record("auth.login_ok", "x", user=make.user(at=center.server), desktop=make.desktop(center))
 
     center = make.center()
     job(), entry()
@@ -119,9 +119,8 @@ def test_the_log_is_filtered_and_has_presets(admin: Client) -> None:
     assert events("?level=warning") == ["auth.login_failed"]
     assert events("?client=10.") == []
     assert events(f"?since={(now() + timedelta(hours=1)):%Y-%m-%dT%H:%M}") == []
-    page = admin.get(LOG).content.decode()
-    assert "Failed sign-ins" in page
-    assert "Lab" in page
+    assert "Failed sign-ins" in admin.get(LOG).content.decode()
+    assert "Lab" in admin.get(f"{LOG}?columns=pool_name").content.decode()
     body = admin.get(f"{LOG}?format=csv").content.decode()
     assert "desktop.assigned" in body
     assert "<" not in body
@@ -197,7 +196,12 @@ def test_the_dashboard_costs_the_same_whatever_there_is(admin: Client) -> None:
     make.desktop(center)
     few = statements(admin, "/dashboard/")
     for _ in range(30):
-        make.desktop(center), make.user(), make.center(), job()
+        (
+            make.desktop(center),
+            make.user(at=center.server),
+            make.center(center.server, directory_id=f"d-{next(make.numbers):010x}"),
+            job(),
+        )
     assert statements(admin, "/dashboard/") == few
     assert few <= 20
 

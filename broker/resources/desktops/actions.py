@@ -22,6 +22,7 @@ from pools.models import Assignment
 
 Do = Callable[[HttpRequest, Desktop], str]
 ALWAYS_ON = "ALWAYS_ON"
+MANUAL = "MANUAL"
 
 
 def present(row: Desktop) -> bool:
@@ -128,12 +129,15 @@ def delete_from_disk(request: HttpRequest, row: Desktop) -> str:
 
 
 def losses(rows: Sequence[Desktop]) -> str:
-    """What is lost with these desktops, in numbers."""
+    """What is lost with those of these desktops that may be deleted, in numbers."""
+    kept = [row for row in rows if not row.deletable]
+    rows = [row for row in rows if row.deletable]
     count = words.count(len(rows), "WorkSpace")
     volumes = sum((row.root_gb or 0) + (row.user_gb or 0) for row in rows)
     people = list(dict.fromkeys(str(owner.user) for row in rows if (owner := holding(row))))
     lost = f"This terminates {count}: root and user volumes ({volumes:,} GB) are lost for ever."
-    return lost + (f" Assigned now to {words.listed(people)}." if people else "")
+    lost += f" Assigned now to {words.listed(people)}." if people else ""
+    return lost + (f" {words.count(len(kept), 'desktop')} may not be deleted, and stays." if kept else "")
 
 
 def delete_from_list(request: HttpRequest, row: Desktop) -> str:
@@ -159,6 +163,16 @@ def refresh(request: HttpRequest, row: Desktop) -> str:
     return f"{seen} is {seen.get_power_display().lower()} ({seen.raw_state})."
 
 
+def to_manual(request: HttpRequest, row: Desktop) -> str:
+    """Have AWS neither stop it by itself nor run it always, so that power plans decide (RULES 27)."""
+    try:
+        provider(row.center).set_running_mode(str(row.ref), MANUAL)
+    except ProviderError as error:
+        raise Refused(f"{row}: {error}") from error
+    change(row, {"running_mode": row.running_mode}, {"running_mode": MANUAL})
+    return f"The running mode of {row} is Manual now."
+
+
 def question(what: str) -> Callable[[Sequence[Desktop]], str]:
     """What is asked before several desktops, and the people on them, are touched."""
 
@@ -172,6 +186,7 @@ def question(what: str) -> Callable[[Sequence[Desktop]], str]:
 
 def release_question(rows: Sequence[Desktop]) -> str:
     """What a release means, before it is done."""
+    rows = [row for row in rows if holding(row)]
     people = list(dict.fromkeys(str(owner.user) for row in rows if (owner := holding(row))))
     taken = words.listed(people) or "Nobody"
     return (

@@ -100,6 +100,13 @@ class DesktopPages(Pages):
         "tag": Action("Tags", actions.on_a_form("tags"), bulk=True),
         "note": Action("Add note", actions.on_a_form("note"), bulk=True),
         "refresh": Action("Refresh status", actions.refresh, applies=actions.present),
+        "manual": Action(
+            "Set running mode to Manual",
+            actions.to_manual,
+            bulk=True,
+            confirm="Power plans then decide when it runs. AWS bills a monthly WorkSpace by the hour from next month.",
+            applies=lambda row: actions.present(row) and row.running_mode in {"AUTO_STOP", actions.ALWAYS_ON},
+        ),
         "log": Action("View log", url=lambda row: f"{reverse('log:list')}?desktop=desktop:{row.pk}", permission="view"),
         "delete_disk": Action(
             "Delete from disk",

@@ -1,0 +1,240 @@
+"""The way from a click to the file: start, wait for the agent, probe the port, hand the file out (SPEC A.8)."""
+
+import socket
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from agents.models import Agent
+from broker.connect import actions, launches
+from broker.connect.models import Launch
+from broker.core.clock import now
+from broker.core.models import Job, LogEntry
+from centers.models import Desktop
+from pools.models import Assignment
+from tests import make
+from tests.aws_simulator import of_user
+from tests.connect.world import World, world
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    with world(monkeypatch) as made:
+        for name in ("bob", "carol", "dave"):
+            make.grant(made.person(name), policy=make.policy(make.pool(made.center)))
+        made.scan()
+        yield made
+
+
+@pytest.fixture
+def listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """Something answers at the desktop's RDP port."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setattr(launches, "RDP_PORT", server.getsockname()[1])
+        yield server.getsockname()[1]
+
+
+def portal(site: World, name: str) -> Client:
+    person = site.person(name)
+    return make.signed_in(Client(), person, policy_row=person.access.policy)
+
+
+def click(site: World, name: str) -> tuple[Client, Launch]:
+    """Sign in and press Reconnect."""
+    here(site, name)
+    browser = portal(site, name)
+    answer = browser.post(f"/desktops/{site.of(name).pk}/connect/")
+    assert answer.status_code == 303
+    return browser, Launch.objects.latest("pk")
+
+
+def here(site: World, name: str) -> None:
+    """The simulated machine is reached at this machine's own address."""
+    of_user(site.aws, name).ip_address = "127.0.0.1"
+    Desktop.objects.filter(bound_user=name).update(address="127.0.0.1")
+
+
+def agent_on(desktop: Desktop, seen: Any) -> Agent:
+    return Agent.objects.create(
+        uuid="00000000-0000-4000-8000-000000000007", key_digest="a" * 64, center=desktop.center, desktop=desktop,
+        approved=True, registered_at=now(), last_seen=seen,
+    )  # fmt: skip
+
+
+def stands(launch: Launch) -> tuple[str, str]:
+    launch.refresh_from_db()
+    return launch.step, launch.message
+
+
+def test_a_running_desktop_gives_its_file_at_once(site: World) -> None:
+    browser, launch = click(site, "bob")
+    assert stands(launch) == ("done", "")
+    file = browser.get(f"/launches/{launch.pk}/file/")
+    assert file.headers["Content-Type"] == "application/x-rdp"
+    assert b"full address:s:127.0.0.1:3389\r\nusername:s:CORP\\bob\r\n" in file.content
+    assert b"password" not in file.content.lower()
+    assert site.calls("StartWorkspaces") == 0
+
+
+def test_a_stopped_desktop_is_started_and_waited_for(site: World, listening: int) -> None:
+    browser, launch = click(site, "carol")
+    assert stands(launch) == ("starting", "")
+    assert "Starting" in browser.get(f"/launches/{launch.pk}/").content.decode()
+    assert browser.get(f"/launches/{launch.pk}/file/").status_code == 303
+    site.work()
+    assert site.calls("StartWorkspaces") == 1
+    site.go_on(15)
+    assert stands(launch)[0] == "starting"
+    site.go_on(30)
+    assert stands(launch) == ("done", "")
+    assert site.calls("StartWorkspaces") == 1
+    assert browser.get(f"/launches/{launch.pk}/file/").status_code == 200
+    events = list(LogEntry.objects.order_by("pk").values_list("event", flat=True))
+    assert [each for each in events if each.startswith(("conn.", "power."))] == [
+        "conn.requested",
+        "power.start",
+        "conn.started",
+    ]
+
+
+def test_the_address_is_read_again_after_available(site: World, listening: int) -> None:
+    browser, launch = click(site, "carol")
+    Desktop.objects.filter(bound_user="carol").update(address="10.99.99.99")
+    site.go_on(45)
+    assert stands(launch) == ("done", "")
+    assert b"full address:s:127.0.0.1:3389" in browser.get(f"/launches/{launch.pk}/file/").content
+
+
+def test_an_agent_that_was_known_is_waited_for(site: World, listening: int) -> None:
+    agent = agent_on(site.of("carol"), now() - timedelta(hours=1))
+    browser, launch = click(site, "carol")
+    site.go_on(40)
+    assert stands(launch)[0] == "waiting_for_agent"
+    assert "Waiting for agent" in browser.get(f"/launches/{launch.pk}/").content.decode()
+    agent.last_seen = now()
+    agent.save()
+    site.go_on(5)
+    assert stands(launch) == ("done", "")
+
+
+def test_an_agent_that_stays_away_holds_nobody_up_for_ever(site: World, listening: int) -> None:
+    agent_on(site.of("carol"), now() - timedelta(hours=1))
+    _, launch = click(site, "carol")
+    site.go_on(150)
+    assert stands(launch)[0] == "done"
+
+
+def test_a_refused_port_is_a_warning_and_not_an_end(site: World) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    launches_port, launches.RDP_PORT = launches.RDP_PORT, port
+    try:
+        _, launch = click(site, "carol")
+        site.go_on(45)
+    finally:
+        launches.RDP_PORT = launches_port
+    step, message = stands(launch)
+    assert step == "done"
+    assert f"127.0.0.1:{port} refuses connections" in message
+
+
+def test_the_probe_tells_open_refused_and_silent_apart(site: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launches, "PROBE_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as server:
+        port = server.getsockname()[1]
+        assert launches.probe("127.0.0.1", port) == ""
+        callers = [socket.socket() for _ in range(4)]
+        for caller in callers:
+            caller.setblocking(False)
+            caller.connect_ex(("127.0.0.1", port))
+        assert "no answer from 127.0.0.1" in launches.probe("127.0.0.1", port)
+        for caller in callers:
+            caller.close()
+    assert "refuses connections" in launches.probe("127.0.0.1", port)
+
+
+def test_a_launch_that_comes_nowhere_ends_at_its_deadline_with_the_reason(site: World) -> None:
+    site.aws.account.timings.starting = 3 * 3600
+    _, launch = click(site, "carol")
+    site.go_on(16 * 60, 30)
+    step, message = stands(launch)
+    assert step == "failed"
+    assert "AWS says STARTING." in message
+    assert not Job.objects.filter(context=f"launch:{launch.pk}", state="pending").exists()
+
+
+def test_a_start_that_aws_refuses_for_good_ends_the_launch_with_its_words(site: World) -> None:
+    site.trouble("refuse", "StartWorkspaces", code="OperationNotSupportedException", message="not for this machine")
+    _, launch = click(site, "carol")
+    site.go_on(60, 2)
+    step, message = stands(launch)
+    assert step == "failed"
+    assert "not for this machine" in message
+    assert site.calls("StartWorkspaces") == 1
+
+
+def test_a_desktop_that_falls_into_error_ends_the_launch(site: World) -> None:
+    _, launch = click(site, "carol")
+    site.work()
+    row = of_user(site.aws, "carol")
+    row.plan()
+    row.state, row.error_code, row.error_message = "ERROR", "X", "The machine is broken."
+    site.go_on(70)
+    assert stands(launch)[0] == "failed"
+    assert "The machine is broken." in stands(launch)[1]
+
+
+def test_a_cancel_ends_the_waiting_and_keeps_the_desktop(site: World) -> None:
+    browser, launch = click(site, "carol")
+    browser.post(f"/launches/{launch.pk}/cancel/")
+    site.go_on(30)
+    assert stands(launch) == ("cancelled", "You cancelled it.")
+    assert site.holder(site.of("carol")) == site.person("carol")
+    assert browser.get(f"/launches/{launch.pk}/file/").status_code == 303
+
+
+def test_a_release_during_the_launch_ends_it_and_gives_no_file(site: World) -> None:
+    browser, launch = click(site, "carol")
+    actions.release(Assignment.objects.get(user=site.person("carol")).pk, "by an administrator")
+    site.go_on(60)
+    assert stands(launch) == ("cancelled", "The desktop was released: by an administrator")
+    assert browser.get(f"/launches/{launch.pk}/file/").status_code == 303
+
+
+def test_the_file_of_somebody_else_is_404(site: World) -> None:
+    _, launch = click(site, "bob")
+    stranger = portal(site, "dave")
+    assert stranger.get(f"/launches/{launch.pk}/file/").status_code == 404
+    assert stranger.get(f"/launches/{launch.pk}/").status_code == 404
+    assert stranger.post(f"/launches/{launch.pk}/cancel/").status_code == 404
+
+
+def test_an_old_file_is_refused(site: World) -> None:
+    browser, launch = click(site, "bob")
+    site.shift(599)
+    assert browser.get(f"/launches/{launch.pk}/file/").status_code == 200
+    site.shift(2)
+    assert browser.get(f"/launches/{launch.pk}/file/").status_code == 303
+
+
+def test_two_clicks_are_one_launch(site: World) -> None:
+    browser, launch = click(site, "carol")
+    browser.post(f"/desktops/{site.of('carol').pk}/connect/")
+    assert Launch.objects.get() == launch
+    site.go_on(30)
+    assert site.calls("StartWorkspaces") == 1
+
+
+def test_the_template_of_the_plan_in_force_makes_the_file(site: World) -> None:
+    browser, launch = click(site, "bob")
+    plan = make.plan_rows()["protocol_plan"]
+    template = "alternate shell:s:{USER}@{DOMAIN}\nremoteapplicationname:s:{DISPLAY_NAME}\nfull address:s:{IP}:{PORT}"
+    plan.choices.filter(client="web", protocol="rdp").update(template=template)
+    text = browser.get(f"/launches/{launch.pk}/file/").content.decode()
+    assert "alternate shell:s:bob@CORP\r\n" in text
+    assert f"remoteapplicationname:s:{site.of('bob').display_name}" in text
