@@ -106,7 +106,7 @@ def step_4_load_users(admin: Page) -> None:
 
 
 def step_5_deploy(admin: Page) -> str:
-    """The name of the new desktop."""
+    """What the new desktop is called."""
     hand.choose(admin, "Centers")
     hand.row(admin, CENTER).get_by_text("Deploy").click()
     option = admin.get_by_label("Images").get_by_role("option").filter(has_text=BUNDLE)
@@ -121,7 +121,7 @@ def step_5_deploy(admin: Page) -> str:
     expect(hand.cell(desktop, "Assigned Users")).to_contain_text(PERSON)
     expect(hand.cell(desktop, "Assigned Users")).to_contain_text("policy")
     hand.comes(desktop.filter(has_text="Running").filter(has_text="Reachable"))
-    return hand.cell(desktop, "Name").inner_text().strip()
+    return hand.cell(desktop, "Display name").inner_text().strip()
 
 
 def step_6_pool(admin: Page) -> None:

@@ -232,11 +232,11 @@ def test_a_user_may_do_what_role_and_policy_both_allow(
     portal: Client, desktop: Desktop, alice: Any, account: Account
 ) -> None:
     make.assignment(alice, desktop)
-    assert "Shut down" not in portal.get("/desktops/").content.decode()
+    assert ">Shut down</button>" not in portal.get("/desktops/").content.decode()
     portal.post(f"/desktops/{desktop.pk}/stop/")
     assert not Job.objects.filter(kind="power").exists()
     alice.access.policy.lines.update(allow_stop=1)
-    assert "Shut down" in portal.get("/desktops/").content.decode()
+    assert ">Shut down</button>" in portal.get("/desktops/").content.decode()
     portal.post(f"/desktops/{desktop.pk}/stop/")
     jobs.work(HANDLERS)
     assert account.asked == [("stop", desktop.ref)]

@@ -11,6 +11,8 @@ from django.test import Client
 from pytest_django.live_server_helper import LiveServer
 
 from agents.models import Agent, EnrolmentToken
+from broker.connect.models import DesktopSession
+from broker.core.clock import now
 from broker.core.models import LogEntry
 from broker.demo.aws import constants
 from broker.demo.desktops import image
@@ -18,7 +20,11 @@ from broker.demo.desktops.control import Control
 from broker.demo.directory.__main__ import describe
 from broker.demo.directory.certificates import Certificates
 from broker.demo.directory.server import DirectoryServer
+from broker.demo.places import DirectoryFacts
+from broker.demo.walk import steps
 from centers.models import Desktop
+from plans.models import PowerControlPlan, ReleasePlan
+from policies.models import AssignmentRule
 from tests import make
 from tests.aws_simulator import of_user
 from tests.demo.desktop_world import World, known, world
@@ -26,6 +32,11 @@ from tests.directory_fixtures import directory_certificates, directory_server
 from tests.services import wait_for
 
 __all__ = ["directory_certificates", "directory_server"]
+
+PLANS: dict[str, dict[str, Any]] = {
+    "Shutdown on logout": {"logged_out_action": "shutdown"},
+    "Persistent WorkSpaces Assignment": {"logged_out_release": -1},
+}
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.urls("tests.demo.demo_urls")]
 
@@ -63,6 +74,29 @@ def test_the_card_has_every_value_that_the_walk_needs(
     ]
     assert [value for value in values if value not in page] == []
     assert "simulated on this machine" in page
+
+
+def test_the_walk_ticks_off_what_is_done() -> None:
+    make.defaults()
+    facts = DirectoryFacts("lab.example.test", "LAB", "", "localhost", 389, 636, "", "svc", "secret")
+
+    def done() -> list[str]:
+        return [step.label for step in steps(facts) if step.done]
+
+    assert done() == []
+    lab = make.server(domain="lab.example.test", netbios="LAB", directory_ids=[constants.LAB_DIRECTORY])
+    clara, desktop = make.user("clara", lab), make.desktop(make.center(lab), power="stopped")
+    make.assignment(clara, desktop)
+    policy = make.policy(make.pool(desktop.center))
+    AssignmentRule.objects.create(server=lab, role=make.role(), policy=policy)
+    for name, model in (("Shutdown on logout", PowerControlPlan), ("Persistent WorkSpaces Assignment", ReleasePlan)):
+        model._default_manager.create(name=name, **PLANS[name])
+    assert len(done()) == 9
+    moment = now()
+    DesktopSession.objects.create(
+        desktop=desktop, boot_id="1", os_session="2", started_at=moment, changed_at=moment, ended_at=moment
+    )
+    assert done()[-1] == "Log in and out again"
 
 
 def test_the_page_shows_the_desktops_and_its_buttons_act(here: World, client: Client) -> None:
