@@ -1,6 +1,7 @@
 """What a directory says of a person, kept in the user's row (RULES 6)."""
 
 from django.db import transaction
+from django.db.models import Q
 
 from authservers.directories.base import Person
 from authservers.models import AuthenticationServer, User, key_of
@@ -28,6 +29,7 @@ def keep(server: AuthenticationServer, person: Person, login: str = "") -> User:
 
 def known(server: AuthenticationServer, person: Person, name: str) -> User | None:
     """The row of this person: by SID, so that a rename keeps it, else by login."""
-    rows = User.objects.select_for_update().filter(server=server)
-    by_sid = rows.filter(sid=person.sid).first() if person.sid else None
-    return by_sid or rows.filter(key=key_of(server.pk, name)).first()
+    rows = User.objects.select_for_update(no_key=True).filter(server=server)
+    same_sid = Q(sid=person.sid) if person.sid else Q(pk__in=[])
+    found = list(rows.filter(same_sid | Q(key=key_of(server.pk, name))))
+    return next((each for each in found if person.sid and each.sid == person.sid), found[0] if found else None)

@@ -26,7 +26,7 @@ django.setup()
 @pytest.fixture(autouse=True)
 def outer_transactions(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """The transactions that pytest-django opened around this test are not ours (broker.core.db.assert_outside)."""
-    if "db" in request.fixturenames:
+    if "db" in request.fixturenames or request.node.get_closest_marker("django_db"):
         request.getfixturevalue("db")
         monkeypatch.setattr(db, "OUTER", len(connection.savepoint_ids) + int(connection.in_atomic_block))
 

@@ -26,6 +26,14 @@ from pools.models import Assignment, Pool
 from pools.services import open_of
 
 SHOWN = 100  # candidates per pool
+# Groups that come with every domain or machine, which the server's list leaves out, by the end of their SID.
+WELL_KNOWN = {
+    "-512": "Domain Admins",
+    "-513": "Domain Users",
+    "-514": "Domain Guests",
+    "S-1-5-32-544": "Administrators",
+    "S-1-5-32-545": "Users",
+}
 
 
 @dataclass(slots=True)
@@ -122,6 +130,7 @@ def found(search: Search, user: User) -> Found:
 def group_names(user: User) -> list[str]:
     """Part 3: the groups, nested ones included, by name where the server's list knows it."""
     names = {str(each.get("sid")): str(each.get("name")) for each in user.server.groups}
+    names |= {sid: word for sid in user.group_sids for end, word in WELL_KNOWN.items() if sid.endswith(end)}
     return sorted(
         (names.get(sid, sid) for sid in user.group_sids), key=lambda name: (name.startswith("S-1-"), name.lower())
     )

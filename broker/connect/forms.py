@@ -8,6 +8,11 @@ from django.contrib.auth.password_validation import validate_password
 from authservers.models import AuthenticationServer, User
 
 
+def active_servers() -> list[AuthenticationServer]:
+    """Who may be asked for a password, in order."""
+    return list(AuthenticationServer.objects.filter(active=True).order_by("position", "pk"))
+
+
 class SignInForm(forms.Form):
     """The first form of the product."""
 
@@ -28,7 +33,8 @@ class SignInForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        listed = AuthenticationServer.objects.filter(active=True, in_domain_list=True).order_by("position", "pk")
+        self.servers = active_servers()
+        listed = [server for server in self.servers if server.in_domain_list]
         choices = [(str(server.pk), server.domain or server.name) for server in listed]
         if len(choices) < 2:
             del self.fields["domain"]

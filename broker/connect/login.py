@@ -3,6 +3,7 @@
 The directory is asked outside any transaction; one short transaction then stores what it said.
 """
 
+import uuid
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -15,6 +16,7 @@ from authservers.directories.base import DirectoryError, Person, Refusal, SignIn
 from authservers.models import LOCAL, AuthenticationServer, User, key_of
 from authservers.services import directory
 from broker.connect import throttle
+from broker.connect.forms import active_servers
 from broker.connect.models import Client, PortalSession
 from broker.core import audit
 from broker.core.clock import now
@@ -44,6 +46,7 @@ class Typed:
     login: str
     password: str
     domain: str = ""
+    servers: tuple[AuthenticationServer, ...] | None = None  # the active ones, where the form has read them
 
 
 def sign_in(request: HttpRequest, typed: Typed, cookie: str = "") -> PortalSession:
@@ -76,7 +79,7 @@ def verified(request: HttpRequest, typed: Typed) -> tuple[AuthenticationServer, 
     if not typed.login.strip() or not typed.password:
         raise Refused("Enter your user name and password.")
     trouble: list[str] = []
-    for server in candidates(typed.domain):
+    for server in candidates(typed):
         try:
             found = local(request, server, typed) if server.kind == LOCAL else remote(server, typed)
         except DirectoryError as error:
@@ -93,10 +96,10 @@ def verified(request: HttpRequest, typed: Typed) -> tuple[AuthenticationServer, 
     raise Refused(WRONG, reason="no such user")
 
 
-def candidates(domain: str) -> list[AuthenticationServer]:
+def candidates(typed: Typed) -> list[AuthenticationServer]:
     """The active servers in order; a domain that was chosen narrows them to its own."""
-    servers = list(AuthenticationServer.objects.filter(active=True).order_by("position", "pk"))
-    wanted = domain.strip().lower()
+    servers = list(active_servers() if typed.servers is None else typed.servers)
+    wanted = typed.domain.strip().lower()
     if not wanted:
         return servers
     return [each for each in servers if wanted in {each.domain.lower(), each.netbios.lower(), str(each.pk)} - {""}]
@@ -180,15 +183,16 @@ def opened(request: HttpRequest, user: User, location: Location | None, given: S
 def client_row(request: HttpRequest, user: User, location: Location | None, cookie: str) -> Client:
     """The row of this browser, known by its cookie."""
     moment = now()
-    about = {
-        "user_agent": request.headers.get("User-Agent", "")[:500],
-        "language": request.headers.get("Accept-Language", "")[:60],
-        "address": client_address(request),
-        "user": user,
-        "location": location,
-        "seen_at": moment,
-    }
-    known = Client.objects.filter(cookie=cookie) if cookie else Client.objects.none()
-    if cookie and known.update(**about):
-        return known.get()
-    return Client.objects.create(first_seen_at=moment, **about)
+    row = Client(
+        cookie=uuid.UUID(cookie) if cookie else uuid.uuid4(),
+        user_agent=request.headers.get("User-Agent", "")[:500],
+        language=request.headers.get("Accept-Language", "")[:60],
+        address=client_address(request),
+        user=user,
+        location=location,
+        first_seen_at=moment,
+        seen_at=moment,
+    )
+    about = ["user_agent", "language", "address", "user", "location", "seen_at"]
+    Client.objects.bulk_create([row], update_conflicts=True, unique_fields=["cookie"], update_fields=about)
+    return row

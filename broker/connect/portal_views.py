@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.core import signing
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
@@ -191,4 +192,5 @@ def context(request: HttpRequest) -> dict[str, Any]:
     links = []
     if getattr(request, "portal", None) and request.user.has_perm("dashboard.view"):
         links = [("Administration", "/dashboard/"), ("My desktops", "/desktops/")]
+        links += [("The demo", "/demo/")] if settings.DEMO else []
     return {"account_links": links}

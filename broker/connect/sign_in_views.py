@@ -37,7 +37,10 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     status = 200
     if request.method == "POST" and form.is_valid():
         typed = login.Typed(
-            form.cleaned_data["login"], form.cleaned_data["password"], form.cleaned_data.get("domain", "")
+            form.cleaned_data["login"],
+            form.cleaned_data["password"],
+            form.cleaned_data.get("domain", ""),
+            tuple(form.servers),
         )
         try:
             portal = login.sign_in(request, typed, client_cookie(request))

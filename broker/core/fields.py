@@ -77,9 +77,9 @@ class EncryptedJSONField(models.TextField):  # type: ignore[type-arg]
         return value if isinstance(value, Secrets) else Secrets(value or {})
 
 
-def check_seal(row: Any, held: Secrets) -> None:
-    """Raise UnreadableSecret where the secrets were sealed for another row."""
-    if held.sealed_for and held.sealed_for != seal(row):
+def check_seal(row: Any, held: object) -> None:
+    """Raise UnreadableSecret where the secrets were sealed for another row; fresh ones are sealed for none yet."""
+    if getattr(held, "sealed_for", "") not in {"", seal(row)}:
         raise UnreadableSecret(f"The secrets of {seal(row)} were sealed for another row.")
 
 

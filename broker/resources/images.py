@@ -59,15 +59,14 @@ class ImageForm(PageForm):
 class ImageTable(PageTable):
     """One row a bundle."""
 
-    optional = ("image_ref", "owner")
+    optional = ("image_ref", "owner", "used_by")
 
     name = NameColumn()
     center = LinkColumn(lambda row: reverse("centers:edit", args=[row.center_id]), order_by="center__name")
     ref = CodeColumn(verbose_name="Bundle id")
     image_ref = CodeColumn(verbose_name="Image id")
     compute_type = BriefColumn(verbose_name="Compute type")
-    root_gb = NumberColumn(verbose_name="Root (GB)")
-    user_gb = NumberColumn(verbose_name="User (GB)")
+    volumes = BriefColumn(accessor="pk", verbose_name="Root and user volume", order_by=("root_gb", "user_gb"))
     is_core = tables.Column(verbose_name="Core (BYOP)", empty_values=())
     state = tables.Column(verbose_name="State", empty_values=())
     owner = BriefColumn(verbose_name="Owner")
@@ -77,6 +76,10 @@ class ImageTable(PageTable):
     def value_center(self, record: Image) -> str:
         """The name in files."""
         return str(record.center)
+
+    def render_volumes(self, record: Image) -> str:
+        """Both sizes."""
+        return f"{record.root_gb or '–'} + {record.user_gb or '–'} GB"
 
     def value_state(self, record: Image) -> str:
         """The word in files."""

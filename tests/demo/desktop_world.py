@@ -51,6 +51,11 @@ class World:
         assert row is not None
         return row
 
+    def settled(self) -> None:
+        """Wait until every running machine has registered: before that, a registration may hold a desktop's row."""
+        running = sum(place.agent is not None for place in self.fleet.places.values())
+        wait_for(lambda: AgentRow.objects.filter(approved=True).count() == running, 10, "all have registered")
+
     def told(self, user: str, *kinds: str) -> list[AgentEvent]:
         """Wait until the broker has these kinds of events of that machine; they come in the order of their filing."""
         ref = of_user(self.aws, user).id

@@ -101,7 +101,7 @@ def test_the_walk_ticks_off_what_is_done() -> None:
 
 def test_the_page_shows_the_desktops_and_its_buttons_act(here: World, client: Client) -> None:
     make.admin_client(client)
-    here.enrolled("bob")
+    here.settled()
     bob = make.user("bob", here.center.server)
     make.assignment(bob, Desktop.objects.get(bound_user="bob"))
     page = client.get("/demo/").content.decode()
@@ -137,6 +137,7 @@ def test_somebody_else_can_be_logged_in_and_a_wrong_wish_is_answered_in_words(he
 def test_the_table_costs_the_same_for_one_and_for_many(
     here: World, client: Client, django_assert_max_num_queries: Any
 ) -> None:
+    here.settled()
     make.admin_client(client)
     for desktop in Desktop.objects.all():
         make.assignment(make.user(at=here.center.server), desktop)

@@ -151,6 +151,7 @@ def test_a_person_at_a_desktop_is_named_as_the_directory_names_them(
 ) -> None:
     monkeypatch.setenv("DATA", str(tmp_path))
     with world(live_server.url, tmp_path) as here, Control(tmp_path, here.fleet):
+        here.settled()
         bob = make.user("bob", here.center.server)
         carol = make.user("carol", here.center.server)
         desktop = Desktop.objects.get(bound_user="bob")
@@ -176,6 +177,7 @@ def test_a_name_that_may_mean_two_desktops_is_asked_about(
 ) -> None:
     monkeypatch.setenv("DATA", str(tmp_path))
     with world(live_server.url, tmp_path) as here, Control(tmp_path, here.fleet):
+        here.settled()
         bob = make.user("bob", here.center.server)
         for desktop in Desktop.objects.filter(raw_state="STOPPED")[:2]:
             make.assignment(bob, desktop)

@@ -39,7 +39,7 @@ def person(sam: str = "alice", **fields: Any) -> Person:
     """Somebody as a directory knows them."""
     made = {
         "dn": f"CN={sam}", "upn": f"{sam}@corp.example.test", "sid": f"S-1-5-21-9-{sam}", "guid": sam, "email": "",
-        "display_name": sam.capitalize(), "disabled": False, "created_at": None, "group_sids": ("S-1-5-21-513",),
+        "display_name": sam.capitalize(), "disabled": False, "created_at": None, "group_sids": ("S-1-5-21-5130",),
     }  # fmt: skip
     return Person(sam=sam, **{**made, **fields})
 
@@ -47,7 +47,7 @@ def person(sam: str = "alice", **fields: Any) -> Person:
 @pytest.fixture
 def server() -> AuthenticationServer:
     make.defaults()
-    return make.server(name="Corp", groups=[{"sid": "S-1-5-21-513", "name": "Designers", "dn": "CN=Designers"}])
+    return make.server(name="Corp", groups=[{"sid": "S-1-5-21-5130", "name": "Designers", "dn": "CN=Designers"}])
 
 
 @pytest.fixture
@@ -80,7 +80,9 @@ def test_somebody_who_never_signed_in_is_explained_without_a_trace(
 ) -> None:
     knows(monkeypatch, person())
     make.desktop(center, name="One", power="stopped", raw_state="STOPPED")
-    ruled(server, make.policy(make.pool(center), offer_stopped="any"), group_sid="S-1-5-21-513", group_name="Designers")
+    ruled(
+        server, make.policy(make.pool(center), offer_stopped="any"), group_sid="S-1-5-21-5130", group_name="Designers"
+    )
     before = everything()
     report = explain(server, "alice")
     assert everything() == before
@@ -156,7 +158,7 @@ def test_what_is_theirs_already_is_reconnected_under_its_plans(
     knows(monkeypatch, person())
     alice = make.user("alice", at=server, sid=person().sid)
     plan = PowerControlPlan.objects.create(name="Night", logged_out_wait=600, logged_out_action="shutdown")
-    ruled(server, make.policy(make.pool(center), plans={"power_plan": plan}), group_sid="S-1-5-21-513")
+    ruled(server, make.policy(make.pool(center), plans={"power_plan": plan}), group_sid="S-1-5-21-5130")
     make.assignment(alice, make.desktop(center, name="Hers"))
     make.desktop(center, name="Another")
     report = explain(server, "alice")

@@ -11,7 +11,7 @@ from broker.resources.desktops import actions
 from broker.resources.desktops.filters import DesktopFilter
 from broker.resources.desktops.forms import DesktopForm
 from broker.resources.desktops.page_facts import facts
-from broker.resources.desktops.rows import desktops, holding, live
+from broker.resources.desktops.rows import desktops, holding, live, waiting_agents
 from broker.resources.desktops.tables import DesktopTable
 from centers.models import Desktop
 from centers.providers.base import PowerOp
@@ -136,7 +136,8 @@ class DesktopPages(Pages):
     @classmethod
     def links(cls, request: HttpRequest) -> list[tuple[str, str]]:
         """The agents that match no desktop yet."""
-        return [("Waiting agents", reverse("desktops:waiting"))]
+        count = waiting_agents().count()
+        return [(f"Waiting agents ({count})" if count else "Waiting agents", reverse("desktops:waiting"))]
 
     @classmethod
     def facts(cls, request: HttpRequest, row: Any) -> dict[str, Any]:

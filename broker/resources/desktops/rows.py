@@ -49,6 +49,11 @@ def desktops() -> QuerySet[Any]:
     )
 
 
+def waiting_agents() -> QuerySet[Agent]:
+    """The approval list: agents that match no desktop (RULES 2)."""
+    return Agent.objects.filter(desktop=None, approved=False, revoked_at=None)
+
+
 def holding(row: Desktop) -> Assignment | None:
     """The open assignment of a row, or None."""
     found: Assignment | None = getattr(row, "holding", None)

@@ -19,7 +19,7 @@ from broker.core.pages import Refused, SeeOther, needs
 from broker.resources.desktops import actions
 from broker.resources.desktops.forms import NOTE_LENGTH, AssignForm, DeleteForm, NoteForm, ReasonForm, TagsForm
 from broker.resources.desktops.pages import DesktopPages
-from broker.resources.desktops.rows import desktops
+from broker.resources.desktops.rows import desktops, waiting_agents
 from centers.models import Desktop
 from plans.engine import Event
 from pools.models import Assignment
@@ -146,7 +146,7 @@ class ApproveForm(PlainForm):
 @needs("desktops.view")
 def waiting(request: HttpRequest) -> HttpResponse:
     """The agents that match no desktop: approve each to one, or reject it (RULES 2)."""
-    found = Agent.objects.filter(desktop=None, approved=False, revoked_at=None).select_related("center").order_by("pk")
+    found = waiting_agents().select_related("center").order_by("pk")
     may_edit = request.user.has_perm("desktops.edit")
     rows = [(agent, ApproveForm(agent=agent, prefix=str(agent.pk))) for agent in found[:50]]
     context = {
@@ -159,7 +159,7 @@ def waiting(request: HttpRequest) -> HttpResponse:
 @needs("desktops.edit")
 def decide(request: HttpRequest, pk: int) -> HttpResponse:
     """Approve or reject one waiting agent."""
-    agent = get_object_or_404(Agent, pk=pk, desktop=None, approved=False, revoked_at=None)
+    agent = get_object_or_404(waiting_agents(), pk=pk)
     if request.POST.get("decision") == "reject":
         told(request, agent, "rejected", {"revoked_at": now()})
         messages.success(request, f"The agent of {agent} is rejected; its key no longer works.")
