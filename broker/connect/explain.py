@@ -15,7 +15,6 @@ from authservers.models import LOCAL, AuthenticationServer, User, key_of
 from authservers.services import directory
 from broker.connect import offers, verdicts
 from broker.connect.connecting_words import on_connect
-from broker.connect.login import candidates
 from broker.connect.report import Candidate, Found, Held, PoolLine, Report, RuleLine, Tried
 from broker.connect.verdicts import Asker
 from broker.core.clock import now
@@ -73,7 +72,7 @@ def explain(server: AuthenticationServer | None, login: str, place: Location | s
 def looked_for(server: AuthenticationServer | None, login: str) -> Search:
     """Ask the servers in the order of a sign-in until one knows the login."""
     search = Search()
-    for each in [server] if server else candidates(""):
+    for each in [server] if server else AuthenticationServer.objects.filter(active=True).order_by("position", "pk"):
         (local if each.kind == LOCAL else remote)(each, login, search)
         if search.user is not None:
             if not search.user.is_active:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -64,7 +65,10 @@ SOURCES: list[Source] = [
 def search(request: HttpRequest) -> HttpResponse:
     """What was found, grouped; nothing that the reader may not see."""
     text = (request.GET.get("q") or request.GET.get("search") or "").strip()
-    groups = [hits(source, text) for source in SOURCES if text and request.user.has_perm(f"{source.area}.view")]
+    allowed = [source for source in SOURCES if request.user.has_perm(f"{source.area}.view")]
+    if not allowed:
+        raise PermissionDenied
+    groups = [hits(source, text) for source in allowed] if text else []
     found = [group for group in groups if group["rows"]]
     return render(request, "resources/search.html", {"title": "Search", "text": text, "groups": found})
 

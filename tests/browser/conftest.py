@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
 from tests.browser.demo import Demo, running_demo
 from tests.browser.visitors import Visitors
@@ -44,6 +44,21 @@ def demo(browser: Browser) -> Iterator[Demo]:
     """The demo, started once, ended by Ctrl-C."""
     with running_demo() as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def seat(browser: Browser, demo: Demo) -> Any:
+    """What a browser remembers in which the administrator has signed in."""
+    people = Visitors(browser, demo)
+    state = people.signs_in("admin").context.storage_state()
+    people.go()
+    return state
+
+
+@pytest.fixture
+def admin(visitors: Visitors, seat: Any) -> Page:
+    """The administrator, signed in."""
+    return visitors.arrives(storage_state=seat)
 
 
 @pytest.fixture

@@ -121,7 +121,7 @@ def step_5_deploy(admin: Page) -> str:
     expect(hand.cell(desktop, "Assigned Users")).to_contain_text(PERSON)
     expect(hand.cell(desktop, "Assigned Users")).to_contain_text("policy")
     hand.comes(desktop.filter(has_text="Running").filter(has_text="Reachable"))
-    return hand.cell(desktop, "Display name").inner_text().strip()
+    return hand.cell(desktop, "Display name").inner_text().strip().splitlines()[0]
 
 
 def step_6_pool(admin: Page) -> None:

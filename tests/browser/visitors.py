@@ -28,6 +28,7 @@ class Visitors:
     demo: Demo
     windows: list[BrowserContext] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
+    refusals_expected: bool = False  # a poll may be told that the sign-in has ended
 
     def arrives(self, **options: Any) -> Page:
         """Somebody opens a window."""
@@ -58,8 +59,8 @@ class Visitors:
 
     def answered(self, response: Response) -> None:
         """No page may break, and none may ask for what is not there."""
-        broken = response.status >= 500 or (response.status >= 400 and not response.request.is_navigation_request())
-        if broken and "favicon.ico" not in response.url:
+        part = response.status >= 400 and not response.request.is_navigation_request()
+        if response.status >= 500 or (part and not (self.refusals_expected and response.status == 401)):
             self.complaints.append(f"{response.request.method} {response.url}: {response.status}")
 
     def leave_evidence(self, name: str) -> None:

@@ -15,7 +15,6 @@ from broker.demo.directory.server import DirectoryServer
 from policies.models import AssignmentRule, Role
 from tests import make
 from tests.connect.directory import directory_row
-from tests.connect.world import outer_transactions_are_the_tests_own
 from tests.directory_fixtures import directory_certificates, directory_server
 
 __all__ = ["directory_certificates", "directory_server"]
@@ -24,8 +23,7 @@ WRONG = "User name or password is wrong."
 
 
 @pytest.fixture(autouse=True)
-def broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    outer_transactions_are_the_tests_own(monkeypatch)
+def broker() -> None:
     make.defaults()
 
 

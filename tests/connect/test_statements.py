@@ -22,7 +22,6 @@ from policies.models import AssignmentRule, Policy, PoolAssignment, Role
 from pools.models import Pool
 from tests import make
 from tests.connect.directory import directory_row
-from tests.connect.world import outer_transactions_are_the_tests_own
 from tests.directory_fixtures import directory_certificates, directory_server
 
 __all__ = ["directory_certificates", "directory_server"]
@@ -32,8 +31,7 @@ CARDS = re.compile(r"/desktops/states/\?cards=[^\"&]+|cards=([A-Za-z0-9:_.-]+)")
 
 
 @pytest.fixture(autouse=True)
-def broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    outer_transactions_are_the_tests_own(monkeypatch)
+def broker() -> None:
     make.defaults()
 
 
@@ -163,9 +161,9 @@ def test_the_poll_of_the_progress_page_reads_little_and_writes_nothing() -> None
 
 
 def test_connect_costs_the_same_for_one_pool_and_fifty() -> None:
-    costs = []
-    for pools in (1, 50):
+    def cost(pools: int) -> int:
         person = person_with(pools)
         browser, held = signed_in(person), person.assignments.all()[0]
-        costs.append(len(statements(lambda b=browser, h=held: b.post(f"/desktops/{h.desktop_id}/connect/"))))
-    assert costs[0] == costs[1]
+        return len(statements(lambda: browser.post(f"/desktops/{held.desktop_id}/connect/")))
+
+    assert cost(1) == cost(50)

@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.db import connection
 
 from authservers.models import User
 from broker.connect import inventory
-from broker.core import db, jobs
+from broker.core import jobs
 from broker.core.fields import set_secret
 from broker.core.models import Job
 from broker.demo.aws import constants
@@ -95,18 +94,12 @@ def world(monkeypatch: pytest.MonkeyPatch, seeded: str = "demo", **fields: Any) 
     """A world that made no mistake of its own when it ends. Reads are tried once: no test waits for a back-off."""
     monkeypatch.setattr(aws_clients, "READ_ATTEMPTS", 1)
     monkeypatch.setattr(aws_clients.Clients.__init__, "__defaults__", (1,))
-    outer_transactions_are_the_tests_own(monkeypatch)
     make.defaults()
     with simulator(seeded) as aws:
         point_at(monkeypatch, aws.endpoint)
         with time_machine.travel(NOON, tick=False) as clock:
             yield World(aws, aws_center(**fields), clock)
         assert aws.desk.problems == []
-
-
-def outer_transactions_are_the_tests_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What pytest opened around this test does not count as ours (broker.core.db.assert_outside)."""
-    monkeypatch.setattr(db, "OUTER", len(connection.savepoint_ids) + int(connection.in_atomic_block))
 
 
 def point_at(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:

@@ -98,6 +98,19 @@ def test_log_out_needs_an_agent_that_answers(admin: Client, center: Center) -> N
     assert not AgentCommand.objects.exists()
 
 
+def test_a_stuck_session_is_cleared_only_without_an_agent(admin: Client, center: Center) -> None:
+    machine = make.desktop(center)
+    stuck = session(machine, make.user("max"))
+    one = agent(machine)
+    post(admin, machine, "clear")
+    stuck.refresh_from_db()
+    assert stuck.ended_at is None
+    one.delete()
+    assert "The session of Max" in post(admin, machine, "clear")
+    stuck.refresh_from_db()
+    assert stuck.end_reason.startswith("cleared by Admin")
+
+
 def test_many_rows_are_done_at_once(admin: Client, center: Center) -> None:
     machines = [make.desktop(center, power="stopped", raw_state="STOPPED") for _ in range(3)]
     admin.post(f"{LIST}actions/start/", {"ids": [each.pk for each in machines]})

@@ -237,6 +237,7 @@ def test_the_search_finds_what_one_may_see(admin: Client) -> None:
     narrow = make.client_with(Client(), pools="view").get("/search/?q=needle").content.decode()
     assert "Needle pool" in narrow
     assert "Needle desktop" not in narrow
+    assert make.signed_in(Client(), make.user()).get("/search/?q=needle").status_code == 403
 
 
 @pytest.mark.parametrize(

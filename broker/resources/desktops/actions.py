@@ -9,7 +9,9 @@ from django.urls import reverse
 from django.utils.http import urlencode
 
 from broker.connect import actions, facts, inventory, power
+from broker.connect.models import DesktopSession
 from broker.core import audit, words
+from broker.core.clock import now
 from broker.core.jobs import URGENT, Wish, enqueue
 from broker.core.models import ref
 from broker.core.pages import Refused, SeeOther
@@ -76,6 +78,18 @@ def log_out(request: HttpRequest, row: Desktop) -> str:
         )
         audit.record("session.logout_requested", f"Log-out of {listed(live(row))} asked for.", desktop=row, subject=row)
     return f"{listed(live(row))} will be logged out of {row}."
+
+
+@transaction.atomic
+def clear_session(request: HttpRequest, row: Desktop) -> str:
+    """Forget the sessions of a desktop whose agent is gone, so that it can be offered again. No plan acts on this."""
+    if facts.reachable(row) is not None:
+        raise Refused(f"The Usher Agent of {row} answers: log the user out instead.")
+    people = listed(live(row))
+    stuck = DesktopSession.objects.filter(desktop=row, ended_at=None)
+    stuck.update(ended_at=now(), state=DesktopSession.State.ENDED, end_reason=f"cleared by {request.user}"[:120])
+    audit.record("session.cleared", f"The session of {people} is cleared.", desktop=row, subject=row, level="warning")
+    return f"The session of {people} on {row} is cleared."
 
 
 def make_available(request: HttpRequest, row: Desktop) -> str:

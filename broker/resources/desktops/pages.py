@@ -11,7 +11,7 @@ from broker.resources.desktops import actions
 from broker.resources.desktops.filters import DesktopFilter
 from broker.resources.desktops.forms import DesktopForm
 from broker.resources.desktops.page_facts import facts
-from broker.resources.desktops.rows import desktops, holding, live, waiting_agents
+from broker.resources.desktops.rows import AgentAxis, agent_axis, desktops, holding, live, waiting_agents
 from broker.resources.desktops.tables import DesktopTable
 from centers.models import Desktop
 from centers.providers.base import PowerOp
@@ -83,6 +83,13 @@ class DesktopPages(Pages):
             danger=True,
             confirm=actions.question("logs out everybody on"),
             applies=lambda row: bool(live(row)),
+        ),
+        "clear": Action(
+            "Clear stuck session",
+            actions.clear_session,
+            bulk=True,
+            confirm="The broker forgets these sessions. Do this only if the machine is known to have nobody on it.",
+            applies=lambda row: bool(live(row)) and agent_axis(row) is not AgentAxis.REACHABLE,
         ),
         "assign": Action("Assign to user", url=address("assign"), applies=actions.present),
         "available": Action(

@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 
@@ -159,6 +159,8 @@ def waiting(request: HttpRequest) -> HttpResponse:
 @needs("desktops.edit")
 def decide(request: HttpRequest, pk: int) -> HttpResponse:
     """Approve or reject one waiting agent."""
+    if request.method != "POST":
+        return HttpResponseNotAllowed(["POST"])
     agent = get_object_or_404(waiting_agents(), pk=pk)
     if request.POST.get("decision") == "reject":
         told(request, agent, "rejected", {"revoked_at": now()})

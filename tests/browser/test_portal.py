@@ -1,0 +1,122 @@
+"""The web client as people meet it: signing in and not, one click or two, being signed out."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser import hand
+from tests.browser.visitors import Visitors, sign_in
+
+pytestmark = pytest.mark.browser
+
+
+def test_an_impatient_double_click_gets_one_desktop_and_one_file(visitors: Visitors, admin: Page) -> None:
+    user = visitors.signs_in("alice")
+    files: list[str] = []
+    user.on("download", lambda file: files.append(file.suggested_filename))
+    with user.expect_download():
+        user.get_by_role("button", name="Connect to Shared desktop").dblclick()
+    user.goto("/desktops/")
+    expect(user.get_by_role("button", name="Reconnect")).to_have_count(1)
+    expect(user.get_by_role("button", name=re.compile("^Connect"))).to_have_count(0)
+    assert len(files) == 1
+    admin.goto("/resources/desktops/")
+    assigned = admin.get_by_role("cell", name="Assigned Users").filter(has_text="Alice Andersson")
+    expect(assigned).to_have_count(1)
+    release(user)
+
+
+def release(user: Page) -> None:
+    """Give the desktop back, as the user."""
+    user.get_by_label("More for").click()
+    user.get_by_role("button", name="Release").click()
+    expect(user.get_by_role("status").first).to_contain_text("released")
+    expect(user.get_by_role("button", name=re.compile("^Connect"))).to_have_count(1)
+
+
+def test_reconnect_gives_a_new_file_each_time(visitors: Visitors) -> None:
+    user = visitors.signs_in("bob")
+    for _ in range(2):
+        with user.expect_download() as coming:
+            user.get_by_role("button", name="Reconnect").click()
+        text = coming.value.path().read_text(encoding="utf-8")
+        assert "username:s:CORP\\bob" in text
+        assert "password" not in text.lower()
+
+
+def test_sign_in_and_connect_need_no_scripts(visitors: Visitors) -> None:
+    user = visitors.signs_in("bob", java_script_enabled=False)
+    with user.expect_download() as coming:
+        user.get_by_role("button", name="Reconnect").click()
+    assert coming.value.suggested_filename.endswith(".rdp")
+
+
+def test_signing_out_leaves_nothing_behind(visitors: Visitors) -> None:
+    user = visitors.signs_in("bob")
+    user.get_by_label("Account").click()
+    user.get_by_role("button", name="Sign Out").click()
+    expect(user.get_by_role("heading", level=1)).to_have_text("Sign in")
+    user.go_back()
+    expect(user.get_by_role("heading", level=1)).to_have_text("Sign in")
+    user.goto("/desktops/")
+    expect(user.get_by_role("heading", level=1)).to_have_text("Sign in")
+
+
+def test_who_is_signed_out_by_an_administrator_is_told(visitors: Visitors, admin: Page) -> None:
+    visitors.refusals_expected = True
+    user = visitors.signs_in("bob")
+    admin.goto("/resources/users/")
+    admin.get_by_label("More actions for Bob Baker").click()
+    admin.get_by_role("button", name="Sign out", exact=True).locator("visible=true").click()
+    expect(admin.get_by_role("status").first).to_contain_text("signed out")
+    expect(user.get_by_text("Your sign-in has ended.")).to_be_visible()
+
+
+def test_a_wrong_password_and_an_unknown_name_read_the_same(visitors: Visitors) -> None:
+    user = visitors.arrives()
+    user.goto("/")
+    said = []
+    for name in ("hiro", "nobody-of-this-name"):
+        sign_in(user, name, "wrong-1")
+        expect(user.get_by_label("User name")).to_have_value(name)
+        said.append(user.get_by_role("alert").inner_text())
+        expect(user.get_by_label("Password")).to_have_value("")
+    assert said == ["User name or password is wrong."] * 2
+
+
+def test_the_sixth_wrong_password_has_to_wait_and_is_told_how_long(visitors: Visitors) -> None:
+    user = visitors.arrives()
+    user.goto("/")
+    for number in range(6):
+        with user.expect_response(lambda answer: answer.request.method == "POST") as coming:
+            sign_in(user, "farid", f"wrong-{number}")
+        assert coming.value.status == (200 if number < 5 else 429)
+    expect(user.get_by_role("alert")).to_contain_text(re.compile(r"\b1[45] minutes\b"))
+
+
+def test_people_who_may_not_sign_in_learn_why_after_their_right_password(visitors: Visitors) -> None:
+    user = visitors.arrives()
+    user.goto("/")
+    sign_in(user, "xavier", visitors.demo.password("xavier"))
+    expect(user.get_by_role("alert")).to_contain_text("disabled")
+
+
+def test_a_user_has_no_way_into_the_administration(visitors: Visitors) -> None:
+    user = visitors.signs_in("bob")
+    answer = user.goto("/setup/centers/")
+    assert answer is not None and answer.status in (403, 404)
+    expect(user.get_by_role("navigation", name="Main")).to_have_count(0)
+
+
+def test_the_desktops_page_shows_a_change_without_being_reloaded(visitors: Visitors, admin: Page) -> None:
+    user = visitors.signs_in("bob")
+    visitors.demo.manage("demo_desktop", "bob", "login")
+    expect(user.get_by_text("You are connected")).to_be_visible(timeout=30_000)
+    admin.goto("/resources/desktops/")
+    mine = hand.row(admin, "Bob Baker")
+    expect(hand.cell(mine, "Session")).to_contain_text("Connected")
+    visitors.demo.manage("demo_desktop", "bob", "disconnect")
+    expect(hand.cell(mine, "Session")).to_contain_text("Disconnected", timeout=30_000)
+    visitors.demo.manage("demo_desktop", "bob", "reconnect")
+    expect(hand.cell(mine, "Session")).to_contain_text("Connected", timeout=30_000)
