@@ -6,6 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.functional import SimpleLazyObject
 
 from broker.core.models import Job
 
@@ -77,5 +78,5 @@ def context(request: HttpRequest) -> dict[str, Any]:
         "navigation": (lambda: shown_to(request)) if signed_in else [],
         "version": settings.VERSION,
         "demo": settings.DEMO,
-        "jobs_running": jobs_running,
+        "jobs_running": SimpleLazyObject(jobs_running),
     }

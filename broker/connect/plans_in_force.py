@@ -99,7 +99,7 @@ def default_power() -> PowerControlPlan | None:
 
 def unassigned(desktop: Desktop) -> InForce:
     """A desktop that is nobody's: only the Default power plan has a say."""
-    return InForce(f"{desktop} is assigned to nobody: the Default power plan", None, default_power(), None)
+    return InForce("assigned to nobody: the Default power plan", None, default_power(), None)
 
 
 def of(desktop: Desktop, assignment: Assignment | None) -> InForce:

@@ -137,7 +137,7 @@ def insert(job: Job) -> Job | None:
                 return None
         except IntegrityError:
             job.pk = None
-            held = Job.objects.select_for_update().filter(key=job.key, state=Job.State.PENDING).first()
+            held = Job.objects.select_for_update(no_key=True).filter(key=job.key, state=Job.State.PENDING).first()
         if held is not None:
             if job.run_at < held.run_at or job.priority > held.priority:
                 held.run_at, held.priority = min(job.run_at, held.run_at), max(held.priority, job.priority)
@@ -159,17 +159,18 @@ def cancel(jobs: QuerySet[Job], reason: str) -> int:
 
 
 def claim(kinds: Kinds) -> list[Job]:
-    """Take what is due, most urgent first: one job, or the due jobs of one batch. Empty where there is nothing."""
+    """Take what is due, most urgent first: one job, or the due jobs of one batch. Empty where there is nothing.
+
+    A batch is looked at before any of its rows is locked: rivals that held one for a moment would tear it apart.
+    """
     with transaction.atomic():
-        first = takeable(kinds).select_for_update(skip_locked=True, of=("self",)).first()
+        first = takeable(kinds).first()
         if first is None:
             return []
-        jobs = [first]
-        if first.batch:
-            # Asked again under the lock: the batch may have been taken since the first look.
-            if not lock_batch(first.batch) or not takeable(kinds).filter(pk=first.pk).exists():
-                return []
-            jobs += siblings(first)
+        jobs = batch_of(kinds, first) if first.batch else []
+        if not jobs:
+            singles = takeable(kinds).filter(batch="")
+            jobs = list(singles.select_for_update(skip_locked=True, of=("self",), no_key=True)[:1])
         return [take(job, kinds[job.kind]) for job in jobs]
 
 
@@ -199,12 +200,15 @@ def lock_batch(batch: str) -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def siblings(first: Job) -> list[Job]:
-    """The rest of a batch that is due with its first job."""
+def batch_of(kinds: Kinds, first: Job) -> list[Job]:
+    """The due jobs of a batch, locked; none where somebody else collects it, or has taken it since the first look."""
+    if not lock_batch(first.batch) or not takeable(kinds).filter(pk=first.pk).exists():
+        return []
     moment = now()
     due = Q(state=Job.State.PENDING, run_at__lte=moment) | Q(state=Job.State.RUNNING, leased_until__lt=moment)
-    rest = Job.objects.filter(due, key_is_free(), batch=first.batch, kind=first.kind).exclude(pk=first.pk)
-    return list(rest.select_for_update(skip_locked=True).order_by("run_at", "pk")[: BATCH_SIZE - 1])
+    found = Job.objects.filter(due, key_is_free(), batch=first.batch, kind=first.kind)
+    locked = found.select_for_update(skip_locked=True, of=("self",), no_key=True)
+    return list(locked.order_by("-priority", "run_at", "pk")[:BATCH_SIZE])
 
 
 def take(job: Job, kind: Kind) -> Job:

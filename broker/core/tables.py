@@ -55,6 +55,10 @@ class LinkColumn(tables.Column):
         url = self.url(record)
         return format_html('<a href="{}">{}</a>', url, value) if url else str(value)
 
+    def value(self, value: Any) -> str:
+        """In a CSV file: the words alone."""
+        return str(value)
+
 
 class StatusColumn(tables.Column):
     """A shape and a word. `kinds` maps the stored value to running | stopped | moving | problem | unknown,

@@ -85,7 +85,8 @@ def request_deployment(order: Order) -> Desktop:
 def deploy(request: HttpRequest, pk: int) -> HttpResponse:
     """The form, and the wish it makes."""
     center = get_object_or_404(Center.objects.select_related("server"), pk=pk)
-    form = DeployForm(request.POST if request.method == "POST" else None, center=center)
+    chosen = {"image": request.GET["image"]} if request.GET.get("image", "").isdigit() else None
+    form = DeployForm(request.POST if request.method == "POST" else None, center=center, initial=chosen)
     if request.method == "POST" and form.is_valid():
         try:
             desktop = request_deployment(Order(center=center, **form.ordered()))

@@ -75,8 +75,8 @@ class DeployForm(PlainForm):
                 ["root_gb", "user_gb", "compute_type", "encryption_key"]),
     ]  # fmt: skip
 
-    def __init__(self, data: Any, *, center: Center) -> None:
-        super().__init__(data)
+    def __init__(self, data: Any, *, center: Center, initial: Any = None) -> None:
+        super().__init__(data, initial=initial)
         self.center = center
         taken = (
             Desktop.objects.filter(center=center)

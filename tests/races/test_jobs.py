@@ -1,4 +1,4 @@
-"""The queue under real threads, a real worker process, kill -9 and a Redis that forgets (DESIGN 3; CONTRACTS X8, X9)."""
+"""The queue under real threads, a real worker, kill -9 and a Redis that forgets (DESIGN 3; CONTRACTS X8, X9)."""
 
 import os
 import signal
@@ -13,8 +13,6 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
-import redis
-from django.conf import settings
 from django.db import connection, connections
 
 from agents.models import Agent, AgentEvent
@@ -150,7 +148,8 @@ def test_a_lost_message_costs_a_second_or_two(monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setattr(jobs, "wake", lambda: None)
         for flushed in (False, True):
             if flushed:
-                redis.Redis.from_url(settings.REDIS_URL, **settings.REDIS_OPTIONS).flushall()
+                with jobs.current_app.connection_for_write() as messenger:
+                    messenger.default_channel.client.flushall()
             job, began = enqueue(Wish("poll", "center:999999")), time.monotonic()
             wait_for(lambda job=job: ended(job), 10, "the sweep's finding")  # type: ignore[misc]
             assert time.monotonic() - began < 6  # a second or two, on a machine that does nothing else
