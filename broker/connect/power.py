@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
+from agents.models import Agent
 from agents.services import command
 from broker.connect import facts
 from broker.connect.models import DesktopSession, Launch
@@ -60,7 +61,7 @@ def run(jobs: Sequence[Job]) -> list[Result]:
         if isinstance(found, Asked):
             asked.append(found)
         else:
-            results[job.pk] = found
+            results[job.pk] = say(found) if isinstance(found, Farewell) else found
     results.update(call(op, asked))
     return [results[job.pk] for job in jobs]
 
@@ -79,8 +80,16 @@ class Asked:
     again: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Farewell:
+    """Sessions that the agent has to end before the stop; none where it was told already and is waited for."""
+
+    agent: Agent
+    sessions: list[str]
+
+
 @transaction.atomic
-def wished(job: Job, op: PowerOp) -> Asked | Result:
+def wished(job: Job, op: PowerOp) -> Asked | Farewell | Result:
     """Judge a job and write the wish, so that nobody asks twice; or why the provider is not asked now.
 
     Under the desktop's lock, which Connect takes too: one of the two sees what the other did.
@@ -92,7 +101,9 @@ def wished(job: Job, op: PowerOp) -> Asked | Result:
     again = bool(job.tries > 1 and desktop.wish == op and desktop.wish_at and desktop.wish_at >= begun(job))
     if again:
         desktop.wish = ""  # our own: it says nothing against us
-    against = judged(job, desktop, op)
+    against: Farewell | Result | None = judged(job, desktop, op)
+    if against is None and op is PowerOp.STOP and graceful(job):
+        against = logged_out_first(job, desktop)
     if against is not None:
         return against
     wish_for(desktop.pk, op)
@@ -124,7 +135,7 @@ def judged(job: Job, desktop: Desktop, op: PowerOp) -> Result | None:
     if refusal:
         waits = passing(desktop.raw_state) or desktop.wish
         return Later(refusal, now() + ASK_AGAIN) if waits else Failed(refusal)
-    return logged_out_first(job, desktop) if op is PowerOp.STOP and graceful(job) else None
+    return None
 
 
 def graceful(job: Job) -> bool:
@@ -132,8 +143,8 @@ def graceful(job: Job) -> bool:
     return job.payload.get("due", {}).get("do") != "power_off" and not job.payload.get("hard")
 
 
-def logged_out_first(job: Job, desktop: Desktop) -> Result | None:
-    """Have the agent log out who is still there, for at most a minute; then stop all the same (RULES 23)."""
+def logged_out_first(job: Job, desktop: Desktop) -> Farewell | None:
+    """Who is still there is logged out, for at most a minute; then it stops all the same (RULES 23)."""
     live = DesktopSession.objects.filter(desktop=desktop, ended_at=None).exclude(user_name="")
     agent = facts.reachable(desktop)
     if not live or agent is None:
@@ -144,9 +155,13 @@ def logged_out_first(job: Job, desktop: Desktop) -> Result | None:
     }
     if told and now() - min(told.values()) > GRACE:
         return None
-    for session in live:
-        if session.os_session not in told:
-            command(agent, "logout", "the desktop is being shut down", {"session": session.os_session})
+    return Farewell(agent, [session.os_session for session in live if session.os_session not in told])
+
+
+def say(farewell: Farewell) -> Result:
+    """Tell the agent; outside the desktop's lock, for those who register lock the agent first."""
+    for session in farewell.sessions:
+        command(farewell.agent, "logout", "the desktop is being shut down", {"session": session})
     return Later("Waits for the user to be logged out before the shutdown.", now() + timedelta(seconds=2))
 
 

@@ -311,5 +311,5 @@ def postpone(job: Job, reason: str, at: datetime) -> bool:
 
 def back_off(tries: int) -> timedelta:
     """2 s, 4 s, 8 s ... up to 5 minutes, with jitter so that a storm does not come back as one."""
-    seconds = min(300.0, 2.0**tries)
+    seconds = min(300.0, 2.0 ** min(tries, 10))
     return timedelta(seconds=seconds * random.uniform(0.8, 1.2))

@@ -49,6 +49,12 @@
     (button.dataset.focus ? document.getElementById(button.dataset.focus) : target)?.focus({ preventScroll: verb !== "add" });
   };
 
+  const wakeUp = () => {
+    sending = false;
+    document.querySelectorAll("form[data-sent]").forEach((form) => delete form.dataset.sent);
+    document.querySelectorAll("button.busy").forEach((button) => { button.disabled = false; button.classList.remove("busy"); });
+  };
+
   const begin = () => {
     for (const form of forms()) opened.set(form, form.querySelector("[data-error-summary]") ? "" : typed(form));
     document.querySelector("[data-error-summary]")?.focus();
@@ -67,6 +73,7 @@
     form.dataset.sent = "yes";
     sending = true;
     if (button) setTimeout(() => { button.disabled = true; button.classList.add("busy"); });
+    if ("again" in form.dataset) setTimeout(wakeUp, 4000);  // the answer may be a file: then this page stays
   });
   addEventListener("change", (event) => {
     const select = event.target.closest("[data-reload]");
@@ -81,10 +88,15 @@
   });
   // Back from the next page: the browser shows this page as it was left, so the buttons must work again.
   addEventListener("pageshow", (event) => {
-    if (!event.persisted) return;
-    sending = false;
-    document.querySelectorAll("form[data-sent]").forEach((form) => delete form.dataset.sent);
-    document.querySelectorAll("button.busy").forEach((button) => { button.disabled = false; button.classList.remove("busy"); });
+    if (event.persisted) wakeUp();
+  });
+  // A line of the error summary leads to the control itself, whatever it consists of.
+  addEventListener("click", (event) => {
+    const link = event.target.closest("[data-error-summary] a[href^='#']");
+    const control = link && document.querySelector(`${link.hash} :is(input, select, textarea):not([type=hidden])`);
+    if (!control) return;
+    event.preventDefault();
+    control.focus();
   });
   addEventListener("DOMContentLoaded", begin);
 })();

@@ -5,6 +5,9 @@ import time
 
 from playwright.sync_api import Locator, Page, expect
 
+UNLISTED = ["/demo/", "/search/?search=bob", "/no-such-page/"]
+# What is behind an entry of the menu: its buttons in the head, the page of its first row, and that page's tabs.
+BEHIND = "main .page-actions a[href], main tbody tr:first-child a.name, main nav.tabs a[href]"
 WORLD = 90.0  # seconds for what machines need: a WorkSpace that is made, started or stopped
 
 
@@ -12,6 +15,18 @@ def choose(page: Page, label: str) -> None:
     """An entry of the menu."""
     page.get_by_role("navigation", name="Main").get_by_role("link", name=label, exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text(label)
+
+
+def menu(page: Page) -> list[str]:
+    """The entries of the menu."""
+    return page.get_by_role("navigation", name="Main").get_by_role("link").filter(visible=True).all_inner_texts()
+
+
+def behind(page: Page) -> list[str]:
+    """The addresses of the pages behind this one; not the same list narrowed, nor what the menu leads to by itself."""
+    found = page.locator(BEHIND).evaluate_all("links => links.map(link => link.pathname)")
+    listed = page.get_by_role("navigation", name="Main").get_by_role("link")
+    return sorted({*found} - {*listed.evaluate_all("links => links.map(link => link.pathname)")})
 
 
 def group(page: Page, title: str) -> Locator:

@@ -1,4 +1,4 @@
-"""Every page of the menu and what is behind it: accessible, narrow enough for a telephone, usable by keyboard and bare."""
+"""Every page of the menu and those behind it: accessible, narrow enough for a telephone, usable by keyboard, bare."""
 
 import re
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Dialog, Page, expect
+from playwright.sync_api import Dialog, Page, ViewportSize, expect
 
 from broker.navigation import MENU
 from tests.browser import hand
@@ -15,11 +15,8 @@ from tests.browser.visitors import Visitors
 pytestmark = pytest.mark.browser
 
 LABELS = [entry.label for entries in MENU.values() for entry in entries]
-HIDDEN = ["/demo/", "/search/?search=bob", "/no-such-page/"]
-# What is behind an entry of the menu: its buttons in the head, the page of its first row, and that page's tabs.
-BEHIND = "main .page-actions a[href], main tbody tr:first-child a.name, main nav.tabs a[href]"
 SERIOUS = ("serious", "critical")
-NARROW, WIDE = {"width": 380, "height": 800}, {"width": 1280, "height": 900}
+NARROW, WIDE = ViewportSize(width=380, height=800), ViewportSize(width=1280, height=900)
 
 
 @pytest.mark.parametrize("label", LABELS)
@@ -27,13 +24,13 @@ def test_an_entry_of_the_menu_and_the_pages_behind_it_are_fit_to_use(admin: Page
     admin.goto("/dashboard/")
     hand.choose(admin, label)
     assert not list(troubles(admin))
-    for address in addresses(admin):
+    for address in hand.behind(admin):
         admin.goto(address)
         expect(admin.get_by_role("heading", level=1)).to_be_visible()
         assert not list(troubles(admin))
 
 
-@pytest.mark.parametrize("address", HIDDEN)
+@pytest.mark.parametrize("address", hand.UNLISTED)
 def test_a_page_that_the_menu_does_not_list_is_fit_to_use(admin: Page, address: str) -> None:
     admin.goto(address)
     expect(admin.get_by_role("heading", level=1)).to_be_visible()
@@ -48,12 +45,6 @@ def test_the_pages_of_users_are_fit_to_use(visitors: Visitors) -> None:
     assert not list(troubles(user))
 
 
-def addresses(page: Page) -> list[str]:
-    """The pages behind this one, without those of files."""
-    found = page.locator(BEHIND).evaluate_all("links => links.map(link => link.pathname + link.search)")
-    return sorted({each for each in found if "format=" not in each})
-
-
 def troubles(page: Page) -> Iterator[str]:
     """What is wrong with the page as it stands, in words."""
     page.set_viewport_size(WIDE)
@@ -62,7 +53,7 @@ def troubles(page: Page) -> Iterator[str]:
     page.emulate_media(color_scheme="dark")
     yield from violations(page, "dark", {"runOnly": ["color-contrast"]})
     for size in (WIDE, NARROW):
-        page.set_viewport_size(size)  # type: ignore[arg-type]
+        page.set_viewport_size(size)
         wide, shown = page.evaluate("[document.scrollingElement.scrollWidth, innerWidth]")
         if wide > shown:
             yield f"{page.url}: {wide} pixels wide on {shown}: {sticking_out(page)}"
@@ -126,7 +117,7 @@ def test_without_scripts_add_item_keeps_the_unsaved_form(visitors: Visitors, sea
     bare.goto("/configuration/pools/add/")
     bare.get_by_label("Name", exact=True).fill("Without scripts")
     bare.get_by_label("Available centers").select_option("WorkSpaces us-east-1")
-    bare.get_by_role("button", name="Add item").click()
+    hand.group(bare, "Centers").get_by_role("button", name="Add item").click()
     expect(bare.get_by_label("Name", exact=True)).to_have_value("Without scripts")
     expect(bare.get_by_label("Selected centers").get_by_role("option")).to_have_text(["WorkSpaces us-east-1"])
     hand.save(bare, "Without scripts")
@@ -171,7 +162,7 @@ def test_a_form_that_was_filled_in_wrongly_says_where(admin: Page) -> None:
     summary = admin.get_by_role("alert")
     expect(summary.first).to_be_visible()
     summary.get_by_role("link").first.click()
-    expect(admin.locator(":focus")).to_be_visible()
+    expect(admin.get_by_label("Authentication Server")).to_be_focused()
     expect(admin.get_by_label("Name", exact=True)).to_have_value("Nowhere")
     assert not list(troubles(admin))
     admin.on("dialog", lambda dialog: dialog.accept())

@@ -1,6 +1,7 @@
 """People with browsers. Each has a window of their own; whatever their browser complains about fails the test."""
 
 import re
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -64,12 +65,15 @@ class Visitors:
             self.complaints.append(f"{response.request.method} {response.url}: {response.status}")
 
     def leave_evidence(self, name: str) -> None:
-        """A picture and the text of each window, for somebody who was not there."""
+        """A picture and the text of each window and the ends of the logs, for somebody who was not there."""
         EVIDENCE.mkdir(parents=True, exist_ok=True)
         pages = [page for window in self.windows for page in window.pages if not page.is_closed()]
         for number, page in enumerate(pages, 1):
             keep(page, EVIDENCE / f"{name}-{number}")
-        print(f"Pictures of {len(pages)} windows: {EVIDENCE}/{name}-*")
+        for log in ("web", "worker"):
+            lines = (self.demo.data / "log" / f"{log}.log").read_text(encoding="utf-8", errors="replace").splitlines()
+            (EVIDENCE / f"{name}-{log}.log").write_text("\n".join(lines[-40:]), encoding="utf-8")
+        sys.stdout.write(f"Pictures of {len(pages)} windows, and the broker's log: {EVIDENCE}/{name}-*\n")
 
     def go(self) -> None:
         """Everybody closes their windows."""

@@ -76,13 +76,13 @@ def test_a_slow_deployment_keeps_the_assignment_and_says_that_it_is_late(site: W
     Center.objects.update(start_deadline_minutes=30)
     desktop, job = wanted(site, site.person("alice"))
     site.work()
-    site.go_on(40 * 60, 60)
+    site.go_on(40 * 60, 300)
     job.refresh_from_db()
     assert (job.state, job.reason) == ("pending", "Provisioning late. AWS says PENDING.")
     assert site.holder(desktop) == site.person("alice")
     assert LogEntry.objects.filter(event="deploy.late").count() == 1
     site.scan()
-    site.go_on(90 * 60, 120)
+    site.go_on(90 * 60, 900)
     job.refresh_from_db()
     assert job.state == "finished"
     assert site.holder(desktop) == site.person("alice")
@@ -120,7 +120,7 @@ def test_a_lost_answer_makes_no_second_workspace(site: World) -> None:
     site.work()
     job.refresh_from_db()
     assert job.state == "pending"
-    site.go_on(120)
+    site.go_on(120, 20)
     desktop.refresh_from_db()
     assert (made_for(site, "alice"), site.calls("CreateWorkspaces")) == (1, 1)
     assert desktop.ref == of_user(site.aws, "alice").id
@@ -191,7 +191,7 @@ def test_a_dying_workspace_blocks_and_is_not_adopted(site: World) -> None:
     job.refresh_from_db()
     assert (job.state, "still deleting" in job.reason) == ("pending", True)
     del site.aws.account.workspaces[old.id]
-    site.go_on(120)
+    site.go_on(120, 20)
     desktop.refresh_from_db()
     assert desktop.ref
     assert desktop.ref != old.id
@@ -227,7 +227,7 @@ def test_a_throttled_deployment_comes_later(site: World) -> None:
     site.work()
     job.refresh_from_db()
     assert (job.state, bool(job.reason)) == ("pending", True)
-    site.go_on(120)
+    site.go_on(120, 20)
     desktop.refresh_from_db()
     assert desktop.power == "running"
     assert site.calls("CreateWorkspaces") == 3

@@ -125,7 +125,7 @@ def test_an_agent_that_was_known_is_waited_for(site: World, listening: int) -> N
 def test_an_agent_that_stays_away_holds_nobody_up_for_ever(site: World, listening: int) -> None:
     agent_on(site.of("carol"), now() - timedelta(hours=1))
     _, launch = click(site, "carol")
-    site.go_on(150)
+    site.go_on(150, 10)
     assert stands(launch)[0] == "done"
 
 
@@ -161,7 +161,7 @@ def test_the_probe_tells_open_refused_and_silent_apart(site: World, monkeypatch:
 def test_a_launch_that_comes_nowhere_ends_at_its_deadline_with_the_reason(site: World) -> None:
     site.aws.account.timings.starting = 3 * 3600
     _, launch = click(site, "carol")
-    site.go_on(16 * 60, 30)
+    site.go_on(16 * 60, 120)
     step, message = stands(launch)
     assert step == "failed"
     assert "AWS says STARTING." in message
@@ -171,7 +171,7 @@ def test_a_launch_that_comes_nowhere_ends_at_its_deadline_with_the_reason(site: 
 def test_a_start_that_aws_refuses_for_good_ends_the_launch_with_its_words(site: World) -> None:
     site.trouble("refuse", "StartWorkspaces", code="OperationNotSupportedException", message="not for this machine")
     _, launch = click(site, "carol")
-    site.go_on(60, 2)
+    site.go_on(20, 2)
     step, message = stands(launch)
     assert step == "failed"
     assert "not for this machine" in message
@@ -184,7 +184,7 @@ def test_a_desktop_that_falls_into_error_ends_the_launch(site: World) -> None:
     row = of_user(site.aws, "carol")
     row.plan()
     row.state, row.error_code, row.error_message = "ERROR", "X", "The machine is broken."
-    site.go_on(70)
+    site.go_on(70, 10)
     assert stands(launch)[0] == "failed"
     assert "The machine is broken." in stands(launch)[1]
 

@@ -191,3 +191,42 @@ def test_a_messenger_that_is_away_does_not_fail_the_request(settings: object, mo
 
     monkeypatch.setattr(current_app, "send_task", away)
     jobs.wake()
+
+
+def test_a_job_that_looked_a_thousand_times_can_still_back_off(clock: Any) -> None:
+    enqueue(Wish("thing"))
+    Job.objects.update(tries=5000)
+    jobs.work(kind(Later("AWS is busy")))
+    assert only().state == "pending"
+    assert only().run_at - now() <= timedelta(minutes=6)
+
+
+def test_later_is_never_now(clock: Any) -> None:
+    enqueue(Wish("thing"))
+    jobs.work(kind(lambda job: Later("held", now() - timedelta(hours=1))))
+    assert only().run_at == now() + jobs.A_MOMENT
+
+
+def test_an_urgent_wish_makes_the_one_that_stands_urgent(clock: Any) -> None:
+    enqueue(Wish("power", key="k", batch="b"))
+    enqueue(Wish("power", key="k", batch="b", priority=jobs.URGENT))
+    assert jobs.work({"power": Kind(run_batch=lambda items: [Done() for _ in items])}) == 1
+
+
+def test_a_batch_that_somebody_else_collects_holds_no_other_job_up(clock: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    enqueue(Wish("power", batch="b", priority=jobs.URGENT))
+    enqueue(Wish("thing"))
+    monkeypatch.setattr(jobs, "lock_batch", lambda batch: False)
+    kinds = {**kind(Done()), "power": Kind(run_batch=lambda items: [Done() for _ in items])}
+    assert jobs.work(kinds) == 1
+    assert Job.objects.get(kind="thing").state == "finished"
+
+
+def test_a_note_is_kept_for_whoever_takes_the_job_over(clock: Any) -> None:
+    enqueue(Wish("thing", payload={"a": 1}))
+    first = jobs.claim(kind(Done()))[0]
+    assert jobs.note(first, asked_at="now")
+    clock.shift(61)
+    second = jobs.claim(kind(Done()))[0]
+    assert second.payload == {"a": 1, "asked_at": "now"}
+    assert not jobs.note(first, asked_at="late")

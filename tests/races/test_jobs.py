@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
+from celery import current_app
 from django.db import connection, connections
 
 from agents.models import Agent, AgentEvent
@@ -28,6 +29,7 @@ from broker.demo.aws.trouble import Trouble
 from broker.embedded.spawn import spawn
 from centers.models import Desktop
 from pools.models import Assignment
+from pools.services import Terms, lend_this
 from tests import make
 from tests.aws_simulator import simulator
 from tests.connect.world import aws_center, point_at
@@ -57,7 +59,7 @@ def environment(node: str) -> dict[str, str]:
 def celery(words: str, node: str) -> Iterator[subprocess.Popen[bytes]]:
     """A Celery process as the supervisor starts it; killed at the end."""
     command = [sys.executable, "-m", "celery", "-A", "broker.celery", *words.split()]
-    child = spawn(command, signal.SIGKILL, environment(node), subprocess.DEVNULL)  # type: ignore[arg-type]
+    child = spawn(command, signal.SIGKILL, environment(node), subprocess.DEVNULL)
     try:
         yield child
     finally:
@@ -148,8 +150,8 @@ def test_a_lost_message_costs_a_second_or_two(monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setattr(jobs, "wake", lambda: None)
         for flushed in (False, True):
             if flushed:
-                with jobs.current_app.connection_for_write() as messenger:
-                    messenger.default_channel.client.flushall()
+                with current_app.connection_for_write() as messenger:
+                    messenger.default_channel.client.flushall()  # type: ignore[attr-defined]
             job, began = enqueue(Wish("poll", "center:999999")), time.monotonic()
             wait_for(lambda job=job: ended(job), 10, "the sweep's finding")  # type: ignore[misc]
             assert time.monotonic() - began < 6  # a second or two, on a machine that does nothing else
@@ -246,7 +248,7 @@ def test_two_drains_keep_the_order_of_one_desktop() -> None:
     assert DesktopSession.objects.count() == 180
     assert not DesktopSession.objects.filter(ended_at=None).exists()
     for agent in agents:
-        told = list(agent.events.order_by("pk").values_list("handled_at", flat=True))
+        told = [each.handled_at for each in agent.events.order_by("pk") if each.handled_at]
         assert told == sorted(told)
 
 
@@ -268,7 +270,7 @@ def test_news_lending_and_releasing_of_one_desktop_never_block_each_other_for_go
 
     def lend_and_release(_: int) -> None:
         while not over.is_set():
-            held = make.lend_this(alice, desktop, make.Terms(origin="admin"))
+            held = lend_this(alice, desktop, Terms(origin="admin"))
             if held is not None:
                 actions.release(held.pk, "by the race")
 

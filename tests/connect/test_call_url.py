@@ -1,0 +1,102 @@
+"""The URL of a plan is called with its tags, three times at most, and never by hook or crook (SPEC 3.4)."""
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+import time_machine
+
+from broker.core import jobs
+from broker.core.clock import now
+from broker.core.jobs import Wish, enqueue
+from broker.core.models import Job, LogEntry
+from broker.handlers import HANDLERS
+from plans.engine import Action, Due, Event
+from pools.models import Assignment
+from tests import make
+
+pytestmark = pytest.mark.django_db
+
+
+class Listener(HTTPServer):
+    """Remembers what was asked; answers as it is told."""
+
+    asked: list[str]
+    answer: int
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        server: Any = self.server
+        server.asked.append(self.path)
+        if server.answer:
+            self.send_response(server.answer)
+            self.end_headers()
+        else:
+            self.wfile.write(b"this is no HTTP\r\n\r\n")
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    server = Listener(("127.0.0.1", 0), Handler)
+    server.asked, server.answer = [], 200
+    thread = threading.Thread(target=server.serve_forever, args=[0.01])
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def planned(url: str) -> Job:
+    """A call that a release plan wants at log-out."""
+    make.defaults()
+    center = make.center()
+    alice, desktop = make.user("alice", at=center.server), make.desktop(center, display_name="Büro & more")
+    held = make.assignment(alice, desktop)
+    moment = now()
+    due = Due(Action.CALL_URL, moment, Event.LOGGED_OUT, moment, "Tell the helpdesk", url)
+    payload = {"due": due.as_json(), "epoch": "", "assignment": held.pk, "user": alice.pk}
+    return enqueue(Wish("call_url", f"desktop:{desktop.pk}", payload=payload, cause="logged_out", plan=due.plan))
+
+
+def worked(job: Job, times: int = 1) -> Job:
+    with time_machine.travel(now(), tick=False) as clock:
+        for _ in range(times):
+            jobs.work(HANDLERS)
+            clock.shift(400)
+    job.refresh_from_db()
+    return job
+
+
+def test_the_tags_are_replaced_and_quoted(listener: Listener) -> None:
+    job = worked(planned(f"http://127.0.0.1:{listener.server_port}/out?who={{USER}}&what={{DISPLAY_NAME}}"))
+    assert listener.asked == ["/out?who=alice&what=B%C3%BCro%20%26%20more"]
+    assert (job.state, job.message) == ("finished", "It answered 200.")
+    assert LogEntry.objects.filter(event="plan.job_executed").count() == 1
+
+
+def test_a_url_called_at_the_event_is_called_though_the_assignment_has_ended(listener: Listener) -> None:
+    job = planned(f"http://127.0.0.1:{listener.server_port}/out")
+    Assignment.objects.update(closed_at=now(), close_reason="x")
+    worked(job)
+    assert (job.state, job.reason, listener.asked) == ("finished", "", ["/out"])
+
+
+@pytest.mark.parametrize("answer", [500, 404, 0])
+def test_a_bad_answer_is_tried_three_times_and_then_given_up_in_words(listener: Listener, answer: int) -> None:
+    listener.answer = answer
+    job = worked(planned(f"http://127.0.0.1:{listener.server_port}/out"), 5)
+    assert (job.state, len(listener.asked)) == ("aborted", 3)
+    assert job.reason.startswith("The URL did not answer well: ")
+
+
+def test_nobody_there_is_given_up_in_words() -> None:
+    job = worked(planned("http://127.0.0.1:1/out"), 5)
+    assert (job.state, job.tries) == ("aborted", 3)
+    assert "refused" in job.reason
