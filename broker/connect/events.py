@@ -198,6 +198,7 @@ def store(
         row = DesktopSession(desktop=desktop, boot_id=session.boot, os_session=session.number, started_at=at)
         row.user_name = session.user
         identify(row, desktop, told)
+    belongs(row, desktop)
     row.state, row.locked, row.idle_since, row.changed_at = session.state, session.locked, session.idle_since, at
     if session.state is State.ENDED:
         row.ended_at, row.end_reason = at, why or "logged out"
@@ -211,10 +212,8 @@ def identify(row: DesktopSession, desktop: Desktop, told: AgentEvent) -> None:
     """Whose session it is (RULES 6), and whether that person may be there."""
     said = Said(row.user_name, told.sid, told.local, desktop.computer_name)
     match = which_user(said, identities(desktop, said))
-    assignment = Assignment.objects.filter(desktop=desktop, closed_at=None).first()
     row.user_id = match.key if match.who is Who.KNOWN else None
-    row.assignment = assignment if assignment and assignment.user_id == row.user_id else None
-    row.rogue = row.assignment is None
+    row.rogue = not belongs(row, desktop)
     if row.rogue:
         audit.record(
             "rogue.detected",
@@ -222,6 +221,18 @@ def identify(row: DesktopSession, desktop: Desktop, told: AgentEvent) -> None:
             desktop=desktop,
             level="warning",
         )
+
+
+def belongs(row: DesktopSession, desktop: Desktop) -> bool:
+    """Count the session for its user's open assignment, if there is one; else for the one it had.
+
+    A session outlives a release, and its user may be given the desktop again: the plans of then act.
+    """
+    mine = Assignment.objects.filter(desktop=desktop, user=row.user_id, closed_at=None) if row.user_id else None
+    assignment = mine.first() if mine is not None else None
+    if assignment is not None:
+        row.assignment, row.rogue = assignment, False
+    return assignment is not None
 
 
 def identities(desktop: Desktop, said: Said) -> list[Identity]:

@@ -3,9 +3,9 @@
 from datetime import timedelta
 
 from agents import services as agents
-from agents.models import AgentCommand, AgentEvent
+from agents.models import Agent, AgentCommand, AgentEvent
 from broker.connect import throttle
-from broker.connect.models import Client, PortalSession
+from broker.connect.models import Client, Launch, PortalSession
 from broker.core.clock import now
 from broker.core.jobs import Done, Kind, Result
 from broker.core.models import Job, LogEntry, Node
@@ -40,6 +40,8 @@ def clear() -> int:
         AgentCommand.objects.filter(created_at__lt=moment - KEEP_EVENTS),
         PortalSession.objects.filter(expires_at__lt=moment - KEEP_CLIENTS),
         Client.objects.filter(seen_at__lt=moment - KEEP_CLIENTS),
+        Launch.objects.filter(ended_at__lt=moment - KEEP_CLIENTS),
+        Agent.objects.filter(revoked_at__lt=moment - KEEP_CLIENTS),
         Tunnel.objects.filter(closed_at__lt=moment - KEEP_CLIENTS),
         Node.objects.filter(seen_at__lt=moment - timedelta(days=1)),
     ]

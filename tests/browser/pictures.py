@@ -3,6 +3,7 @@
 The demo is the one in $DATA (else var/demo). Somebody looks at them and asks: would I pay for this?
 """
 
+import base64
 import json
 import os
 import re
@@ -10,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any, Literal
 
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.browser import hand
 from tests.browser.conftest import CHROMIUM, QUIET
@@ -19,6 +20,13 @@ from tests.browser.visitors import Visitors
 
 Theme = Literal["light", "dark"]
 LOOKS: tuple[tuple[str, Theme, int], ...] = (("light", "light", 1280), ("dark", "dark", 1280), ("380", "light", 380))
+
+
+SHEET = """<style>
+  body {{ margin: 0; height: 100vh; background: linear-gradient(160deg, #dfe8f6, #c3d3ec); }}
+  img {{ position: absolute; border-radius: 12px; box-shadow: 0 18px 50px #1a2b4a55; }}
+  img:first-of-type {{ left: 36px; top: 36px; }} img:last-of-type {{ right: 36px; bottom: 36px; }}
+</style><img src="data:image/png;base64,{}"><img src="data:image/png;base64,{}">"""
 
 
 def main(folder: Path) -> None:
@@ -31,7 +39,7 @@ def main(folder: Path) -> None:
         people = Visitors(browser, Demo(data, str(card["url"]), card))
         of_administration(people.signs_in("admin"), folder)
         of_the_portal(people, folder)
-        for_the_readme(browser, people, folder)
+        for_the_readme(people, folder)
         browser.close()
     sys.stdout.write("\n".join([*people.complaints, f"The pictures are in {folder}.", ""]))
 
@@ -59,14 +67,16 @@ def of_the_portal(people: Visitors, folder: Path) -> None:
         take(people.signs_in(name), folder, name)
 
 
-def for_the_readme(browser: Browser, people: Visitors, folder: Path) -> None:
-    """Resources > Desktops, and beside it the same desktop as its user sees it."""
-    admin = people.signs_in("admin", viewport={"width": 1180, "height": 760})
+def for_the_readme(people: Visitors, folder: Path) -> None:
+    """Resources > Desktops, and in front of it the same desktop as its user sees it."""
+    admin = people.signs_in("admin", viewport={"width": 1480, "height": 860})
     hand.choose(admin, "Desktops")
     expect(hand.row(admin, "Bob Baker")).to_be_visible()
-    admin.screenshot(path=folder / "readme-desktops.png")
-    user = people.signs_in("bob", viewport={"width": 420, "height": 760})
-    user.screenshot(path=folder / "readme-portal.png")
+    user = people.signs_in("bob", viewport={"width": 400, "height": 620})
+    both = [base64.b64encode(page.screenshot()).decode() for page in (admin, user)]
+    sheet = people.arrives(viewport={"width": 1600, "height": 980})
+    sheet.set_content(SHEET.format(*both))
+    sheet.screenshot(path=folder / "desktops.png")
 
 
 def take(page: Page, folder: Path, name: str = "") -> None:
