@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q
 
 from agents import protocol
 from agents.models import Agent, AgentCommand, AgentEvent, EnrolmentToken
@@ -64,12 +64,17 @@ def register(said: Registration, received: datetime) -> dict[str, Any]:
 
 
 def known(said: Registration, center: Center) -> Agent | None:
-    """The same machine, registering again: uuid and fingerprint both as they were."""
-    if said.uuid is None:
-        return None
-    rows = Agent.objects.select_for_update(of=("self",), no_key=True)
-    found = rows.filter(uuid=said.uuid, center=center, revoked_at=None).first()
-    return found if found and found.fingerprint == said.fingerprint else None
+    """The same machine, registering again: uuid and fingerprint both as they were.
+
+    A clone whose answer got lost knows nothing of its new uuid and asks again with the image's: it is the machine of
+    this fingerprint whose key nobody has used yet. A used key is never taken over by a fingerprint, which is only said.
+    """
+    rows = Agent.objects.select_for_update(of=("self",), no_key=True).filter(center=center, revoked_at=None)
+    rows = rows.filter(fingerprint=said.fingerprint)
+    same = rows.filter(uuid=said.uuid).first() if said.uuid else None
+    if same or not said.fingerprint:
+        return same
+    return rows.filter(last_seen=F("registered_at")).order_by("-pk").first()
 
 
 def fresh_uuid(said: Registration) -> uuid.UUID:
@@ -90,7 +95,7 @@ def describe(agent: Agent, said: Registration, received: datetime) -> None:
 
 def settle_desktop(agent: Agent, said: Registration) -> None:
     """Find the machine's desktop within the token's center (RULES 2), and whose agent it has now (CONTRACTS 3)."""
-    desktop = desktop_of(agent.center, said)
+    desktop = desktop_of(agent.center, Claim(said.workspace_id, said.hostname, said.addresses))
     if desktop is None:
         if agent.desktop is None:
             agent.approved = False
@@ -109,14 +114,26 @@ def settle_desktop(agent: Agent, said: Registration) -> None:
     Desktop.objects.filter(pk=desktop.pk).update(os=said.os[:120], rdp_cert_sha256=said.rdp_cert_sha256)
 
 
-def desktop_of(center: Center, said: Registration) -> Desktop | None:
+def desktop_of(center: Center, claim: Claim) -> Desktop | None:
     """The desktop of this center that registers, or None: then it waits for approval."""
-    name = said.hostname.partition(".")[0]
-    wanted = Q(ref__iexact=said.workspace_id) if said.workspace_id else Q(computer_name__iexact=name)
+    name = claim.hostname.partition(".")[0]
+    wanted = Q(ref__iexact=claim.workspace_id) if claim.workspace_id else Q(computer_name__iexact=name)
     rows = {each.pk: each for each in Desktop.objects.filter(wanted, center=center).exclude(availability="deleted")}
     machines = [Machine(each.pk, each.ref or "", each.computer_name, each.address) for each in rows.values()]
-    key = protocol.matches_desktop(Claim(said.workspace_id, said.hostname, said.addresses), machines)
+    key = protocol.matches_desktop(claim, machines)
     return rows.get(key) if key is not None else None
+
+
+def settle_waiting(center: Center) -> int:
+    """After a scan: machines that registered before AWS had described them get their desktop; returns how many."""
+    count = 0
+    for agent in Agent.objects.filter(center=center, desktop=None, approved=False, revoked_at=None):
+        desktop = desktop_of(center, Claim(agent.workspace_id, agent.hostname, agent.addresses))
+        if desktop is None or Agent.objects.filter(desktop=desktop).exists():
+            continue
+        count += Agent.objects.filter(pk=agent.pk, desktop=None).update(desktop=desktop, approved=True)
+        audit.record("agent.registered", f"{agent.hostname} waited, and is {desktop}.", desktop=desktop)
+    return count
 
 
 def begin_boot(agent: Agent, boot_id: str, booted: datetime | None, sent: datetime | None, received: datetime) -> None:

@@ -23,8 +23,9 @@ def scan(request: HttpRequest, center: Center) -> str:
     """Scan as soon as a worker is free."""
     if Job.objects.filter(key=f"poll:{center.pk}", state=Job.State.RUNNING).exists():
         raise Refused(f"{center} is scanning now; what AWS has appears when that scan ends.")
-    ask_for_scan(center)
-    audit.record("center.scan_requested", "Scan requested.", actor=request.user, subject=center)
+    with transaction.atomic():  # a scan that is planned already is locked and moved forward
+        ask_for_scan(center)
+        audit.record("center.scan_requested", "Scan requested.", actor=request.user, subject=center)
     return f"Scan of {center} begins. Its desktops and images appear as they are found."
 
 

@@ -91,12 +91,16 @@ def take(user: User, desktop: Desktop, terms: Terms) -> Assignment | None:
 
 @transaction.atomic
 def lend_this(user: User, desktop: Desktop, terms: Terms) -> Assignment | None:
-    """Lend one certain desktop; None where it is somebody else's. His own comes back as it is."""
+    """Lend one certain desktop; None where it is somebody else's. His own comes back as it is.
 
-    def standing() -> Assignment | None:
-        return Assignment.objects.filter(user=user, desktop=desktop, closed_at=None).first()
-
-    return lend(user, lambda: Desktop.objects.filter(pk=desktop.pk, lent=False), terms, standing)
+    Nothing else will do, so a desktop that somebody holds locked is waited for and not passed over.
+    """
+    lock_user(user.pk)
+    held = Assignment.objects.filter(user=user, desktop=desktop, closed_at=None).first()
+    if held is not None:
+        return held
+    locked = Desktop.objects.select_for_update(no_key=True).get(pk=desktop.pk)
+    return None if locked.lent else take(user, locked, terms)
 
 
 @transaction.atomic

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from broker.connect import leaving
 from broker.connect.models import DesktopSession, PortalSession
 from broker.connect.offers import Offer, Offers
 from broker.core.models import Job, ref
 from centers.models import Desktop
 from plans.engine import Due
 from plans.steps import power_steps, release_steps
-from plans.words import steps_in_words, words
 from policies.models import Policy, PoolAssignment
 from pools.models import Assignment
 
@@ -42,7 +42,7 @@ class Card:
     connectable: bool
     actions: Mapping[str, str]
     timers: Sequence[str] = ()
-    coming: Sequence[tuple[datetime, str]] = field(default_factory=tuple)
+    coming: Sequence[tuple[datetime, tuple[str, str]]] = field(default_factory=tuple)
 
     @property
     def button(self) -> str:
@@ -95,13 +95,13 @@ def card(
         connectable=offer.desktop.power not in NO_CONNECT and offer.desktop.ref is not None,
         actions=actions(offer, portal),
         timers=timers(offer.line) if offer.assigned else (),
-        coming=[(each.at, words(each)) for each in due],
+        coming=[(each.at, leaving.coming(each)) for each in due if each.do in leaving.DO],
     )
 
 
 def timers(line: PoolAssignment | None) -> list[str]:
-    """What the plans of a line do, in words."""
-    return steps_in_words([*power_steps(line.power_plan), *release_steps(line.release_plan)]) if line else []
+    """What the plans of a line do when the user leaves, said to the user."""
+    return leaving.in_words([*power_steps(line.power_plan), *release_steps(line.release_plan)]) if line else []
 
 
 def actions(offer: Offer, portal: PortalSession) -> dict[str, str]:

@@ -7,8 +7,10 @@ from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Lower
 
+from agents.inbox import settle_waiting
 from authservers.models import User
 from broker.connect.actions import gone
+from broker.connect.happenings import Happening, happened
 from broker.core import audit
 from broker.core.clock import now
 from broker.core.fields import UnreadableSecret
@@ -18,6 +20,7 @@ from centers.models import Center, Desktop, Image
 from centers.providers.base import Power, ProviderError, RemoteDesktop, RemoteImage
 from centers.providers.states import power_of
 from centers.services import provider
+from plans.engine import Event
 from pools.services import Terms, lend_this
 
 BELIEVE_AFTER = timedelta(seconds=60)  # an observation that contradicts an open wish counts from then on (RULES 24)
@@ -103,6 +106,7 @@ def scan(center: Center, job: Job | None = None) -> str:
     Center.objects.filter(pk=center.pk, scan_number=center.scan_number).update(scan_number=number)
     lost = missing(center, number)
     assigned = assign_bound(center)
+    settle_waiting(center)
     message = f"{seen} desktops and {len(images)} images found" + (f", {lost} missing" if lost else "")
     if assigned:
         message += f", {assigned} assigned to their AWS user"
@@ -322,6 +326,8 @@ def assign_bound(center: Center) -> int:
 def assigned_once(user: User, desktop: Desktop) -> bool:
     """Lend the desktop to its AWS user and remember that the scan has had its say: both or neither."""
     lent = lend_this(user, desktop, Terms(origin="scan", reason="AWS bound it to this user"))
+    if lent is not None:
+        happened(Happening(lent.desktop, Event.ASSIGNED, lent.opened_at, lent))
     Desktop.objects.filter(pk=desktop.pk).update(scan_assigned=True)
     return lent is not None
 

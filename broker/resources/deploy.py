@@ -13,6 +13,7 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import path, reverse
 
 from authservers.models import User
+from broker.connect.happenings import Happening, happened
 from broker.core import audit
 from broker.core.clock import now
 from broker.core.jobs import Wish, enqueue
@@ -21,6 +22,7 @@ from broker.core.pages import SeeOther, needs
 from broker.resources.deploy_form import DeployForm
 from centers.models import Center, Desktop, Image
 from centers.pages import CenterPages
+from plans.engine import Event
 from pools.services import Terms, lend_this
 
 
@@ -69,7 +71,9 @@ def request_deployment(order: Order) -> Desktop:
         power_since=now(),
         first_seen_at=now(),
     )
-    lend_this(order.user, desktop, Terms(origin="deploy", reason="deployed for this user"))
+    assignment = lend_this(order.user, desktop, Terms(origin="deploy", reason="deployed for this user"))
+    if assignment is not None:
+        happened(Happening(desktop, Event.ASSIGNED, assignment.opened_at, assignment))
     enqueue(Wish("deploy", ref(desktop), str(desktop), payload=order.payload(), key=f"deploy:{desktop.pk}"))
     audit.record(
         "deploy.requested",

@@ -59,7 +59,7 @@ class ImageForm(PageForm):
 class ImageTable(PageTable):
     """One row a bundle."""
 
-    optional = ("image_ref", "owner", "used_by")
+    optional = ("center", "image_ref", "owner", "used_by", "updated_at")
 
     name = NameColumn()
     center = LinkColumn(lambda row: reverse("centers:edit", args=[row.center_id]), order_by="center__name")

@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import path, reverse
@@ -65,8 +66,9 @@ def pick_users(request: HttpRequest, pk: int) -> HttpResponse:
 
 def loaded(request: HttpRequest, server: AuthenticationServer, done: Loaded) -> HttpResponse:
     """Say it, let the centers look whose WorkSpaces are there already, and show the users."""
-    for center in server.centers.all():
-        ask_for_scan(center)
+    with transaction.atomic():  # a scan that is planned already is locked and moved forward
+        for center in server.centers.all():
+            ask_for_scan(center)
     (messages.success if done.users else messages.warning)(request, done.sentence)
     for trouble in done.troubles:
         messages.warning(request, trouble)

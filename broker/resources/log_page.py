@@ -25,12 +25,12 @@ LEVELS = {"information": ("done", "Information"), "warning": "warning", "error":
 class LogTable(PageTable):
     """One row an entry."""
 
-    optional = ("node", "pool_name")
+    optional = ("event", "node", "pool_name", "client_ip")
 
     at = BriefColumn(verbose_name="Time")
     level = StatusColumn(LEVELS, verbose_name="Level")
     event = BriefColumn(verbose_name="Event")
-    message = tables.Column(verbose_name="Message", orderable=False)
+    message = tables.Column(verbose_name="Message", orderable=False, attrs={"td": {"class": "wide"}})
     actor_name = tables.Column(verbose_name="By")
     user_name = tables.Column(verbose_name="User", empty_values=())
     desktop_name = tables.Column(verbose_name="Desktop", empty_values=())
@@ -45,6 +45,14 @@ class LogTable(PageTable):
     def value_at(self, record: LogEntry) -> str:
         """ISO 8601 in files."""
         return record.at.isoformat()
+
+    def render_message(self, record: LogEntry) -> SafeString:
+        """The sentence; below it the event's name, by which one filters."""
+        return format_html('{}<div class="tile-note">{}</div>', record.message, record.event)
+
+    def value_message(self, record: LogEntry) -> str:
+        """The sentence alone in files."""
+        return record.message
 
     def render_user_name(self, record: LogEntry) -> SafeString | str:
         """Whom it concerned."""

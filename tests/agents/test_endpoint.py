@@ -13,7 +13,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from agents import keys
+from agents import inbox, keys
 from agents.models import Agent, AgentEvent, EnrolmentToken
 from agents.services import command
 from broker.connect import events
@@ -279,13 +279,33 @@ def test_a_second_agent_takes_over_from_a_silent_one_and_it_is_logged(
     assert "fell silent" in LogEntry.objects.get(event="agent.replaced").message
 
 
-def test_a_machine_that_lost_its_state_takes_over_at_once(machine: Machine, desktop: Desktop) -> None:
+def test_a_machine_that_lost_its_state_takes_over_at_once(machine: Machine, desktop: Desktop, clock: Any) -> None:
+    clock.shift(1)
+    machine.tell("heartbeat")
     again = Machine(machine.token, desktop)
     again.register()
     assert again.said["approved"]
     assert again.uuid != machine.uuid
     assert refused(send("GET", "commands", {}, machine.key)) == (401, "revoked")
     assert "of the same machine" in LogEntry.objects.get(event="agent.replaced").message
+
+
+def test_a_machine_whose_answer_got_lost_asks_again_and_stays_one(machine: Machine, desktop: Desktop) -> None:
+    again = Machine(machine.token, desktop)
+    again.register()
+    assert again.uuid == machine.uuid
+    assert Agent.objects.count() == 1
+    assert refused(send("GET", "commands", {}, machine.key)) == (401, "bad_key")
+
+
+def test_a_machine_that_was_faster_than_the_scan_is_settled_by_it(center: Center) -> None:
+    early = Machine(token_for(center), make.desktop(center, ref="ws-early00001"))
+    Desktop.objects.filter(pk=early.desktop.pk).update(ref="ws-other00001", computer_name="OTHER")
+    early.register()
+    assert not early.said["approved"]
+    Desktop.objects.filter(pk=early.desktop.pk).update(ref="ws-early00001")
+    assert inbox.settle_waiting(center) == 1
+    assert (early.row.approved, early.row.desktop) == (True, early.desktop)
 
 
 def test_without_an_id_name_and_address_together_find_the_desktop(center: Center, desktop: Desktop) -> None:

@@ -23,8 +23,8 @@ LOOKS: tuple[tuple[str, Theme, int], ...] = (("light", "light", 1280), ("dark", 
 
 
 SHEET = """<style>
-  body {{ margin: 0; height: 100vh; background: linear-gradient(160deg, #dfe8f6, #c3d3ec); }}
-  img {{ position: absolute; border-radius: 12px; box-shadow: 0 18px 50px #1a2b4a55; }}
+  body {{ margin: 0; height: 100vh; background: #d5e0f2; }}
+  img {{ position: absolute; border-radius: 12px; box-shadow: 0 2px 10px #1a2b4a55; }}
   img:first-of-type {{ left: 36px; top: 36px; }} img:last-of-type {{ right: 36px; bottom: 36px; }}
 </style><img src="data:image/png;base64,{}"><img src="data:image/png;base64,{}">"""
 
@@ -69,12 +69,12 @@ def of_the_portal(people: Visitors, folder: Path) -> None:
 
 def for_the_readme(people: Visitors, folder: Path) -> None:
     """Resources > Desktops, and in front of it the same desktop as its user sees it."""
-    admin = people.signs_in("admin", viewport={"width": 1480, "height": 860})
+    admin = people.signs_in("admin", viewport={"width": 1400, "height": 800})
     hand.choose(admin, "Desktops")
     expect(hand.row(admin, "Bob Baker")).to_be_visible()
-    user = people.signs_in("bob", viewport={"width": 400, "height": 620})
+    user = people.signs_in("bob", viewport={"width": 400, "height": 610})
     both = [base64.b64encode(page.screenshot()).decode() for page in (admin, user)]
-    sheet = people.arrives(viewport={"width": 1600, "height": 980})
+    sheet = people.arrives(viewport={"width": 1680, "height": 920})
     sheet.set_content(SHEET.format(*both))
     sheet.screenshot(path=folder / "desktops.png")
 

@@ -1,22 +1,19 @@
 """Every page of the menu and those behind it: accessible, narrow enough for a telephone, usable by keyboard, bare."""
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Dialog, Page, ViewportSize, expect
+from playwright.sync_api import Dialog, Page, expect
 
 from broker.navigation import MENU
 from tests.browser import hand
+from tests.browser.fitness import troubles
 from tests.browser.visitors import Visitors
 
 pytestmark = pytest.mark.browser
 
 LABELS = [entry.label for entries in MENU.values() for entry in entries]
-SERIOUS = ("serious", "critical")
-NARROW, WIDE = ViewportSize(width=380, height=800), ViewportSize(width=1280, height=900)
 
 
 @pytest.mark.parametrize("label", LABELS)
@@ -43,39 +40,6 @@ def test_the_pages_of_users_are_fit_to_use(visitors: Visitors) -> None:
     assert not list(troubles(user))
     user = visitors.signs_in("bob")
     assert not list(troubles(user))
-
-
-def troubles(page: Page) -> Iterator[str]:
-    """What is wrong with the page as it stands, in words."""
-    page.set_viewport_size(WIDE)
-    page.emulate_media(color_scheme="light")
-    yield from violations(page, "light", {})
-    page.emulate_media(color_scheme="dark")
-    yield from violations(page, "dark", {"runOnly": ["color-contrast"]})
-    for size in (WIDE, NARROW):
-        page.set_viewport_size(size)
-        wide, shown = page.evaluate("[document.scrollingElement.scrollWidth, innerWidth]")
-        if wide > shown:
-            yield f"{page.url}: {wide} pixels wide on {shown}: {sticking_out(page)}"
-    page.set_viewport_size(WIDE)
-    page.emulate_media(color_scheme="light")
-
-
-def violations(page: Page, theme: str, options: dict[str, Any]) -> Iterator[str]:
-    """What axe finds serious or critical."""
-    for each in Axe().run(page, options=options).response["violations"]:
-        if each["impact"] in SERIOUS:
-            where = [node["html"][:150] for node in each["nodes"][:3]]
-            yield f"{page.url} ({theme}): {each['id']}: {each['help']}: {where}"
-
-
-def sticking_out(page: Page) -> Any:
-    """The elements that are too wide."""
-    return page.evaluate(
-        """[...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1
-           && ![...document.querySelectorAll('.table-wrap')].some(w => w.contains(e))).slice(0, 3)
-           .map(e => e.outerHTML.slice(0, 120))"""
-    )
 
 
 def test_the_keyboard_reaches_search_and_content(admin: Page) -> None:

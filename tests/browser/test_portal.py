@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser import hand
+from tests.browser.fitness import troubles
 from tests.browser.visitors import Visitors, sign_in
 
 pytestmark = pytest.mark.browser
@@ -113,6 +114,7 @@ def test_the_desktops_page_shows_a_change_without_being_reloaded(visitors: Visit
     user = visitors.signs_in("bob")
     visitors.demo.manage("demo_desktop", "bob", "login")
     expect(user.get_by_text("You are connected")).to_be_visible(timeout=30_000)
+    assert not list(troubles(user))
     admin.goto("/resources/desktops/")
     mine = hand.row(admin, "Bob Baker")
     expect(hand.cell(mine, "Session")).to_contain_text("Connected")

@@ -73,10 +73,10 @@ def holder(assignment: Assignment | None) -> SafeString:
 class DesktopTable(PageTable):
     """One row a desktop."""
 
-    optional = ("address", "running_mode", "why", "last_used_at")
+    optional = ("center", "address", "running_mode", "why", "last_used_at")
 
-    name = NameColumn(verbose_name="Name")
-    display_name = tables.Column(verbose_name="Display name", empty_values=())
+    name = NameColumn(verbose_name="Name", attrs={"td": {"class": "host"}})
+    display_name = tables.Column(verbose_name="Display name", empty_values=(), attrs={"td": {"class": "wide"}})
     center = LinkColumn(lambda row: reverse("centers:edit", args=[row.center_id]), order_by="center__name")
     power = StatusColumn(POWER, note=power_note, verbose_name="Power")
     agent = tables.Column(verbose_name="Agent", empty_values=(), order_by="agent__last_seen")

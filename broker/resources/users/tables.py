@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 
 from authservers.models import AuthenticationServer, User
 from broker.core.filters import PageFilter
-from broker.core.tables import LinkColumn, NameColumn, NumberColumn, PageTable, TimeColumn
+from broker.core.tables import BriefColumn, LinkColumn, NameColumn, NumberColumn, PageTable, TimeColumn
 from broker.core.templatetags.usher import badge, status
 from broker.resources.users.rows import LEFT, WITHOUT_RULE
 
@@ -26,7 +26,7 @@ def given(own: str, last: str) -> SafeString | str:
 class UserTable(PageTable):
     """One row a person."""
 
-    optional = ("state",)
+    optional = ("state", "email")
 
     name = NameColumn(accessor="pk", verbose_name="Name", order_by=("display_name", "login"))
     login = tables.Column(verbose_name="Login name")
@@ -36,8 +36,8 @@ class UserTable(PageTable):
         order_by="server__name",
     )
     state = tables.Column(verbose_name="State", empty_values=(), order_by="is_active")
-    role = tables.Column(verbose_name="Role", empty_values=(), orderable=False)
-    policy = tables.Column(verbose_name="Policy", empty_values=(), orderable=False)
+    role = BriefColumn(verbose_name="Role", empty_values=(), orderable=False)
+    policy = BriefColumn(verbose_name="Policy", empty_values=(), orderable=False)
     last_sign_in_at = TimeColumn(verbose_name="Last login")
     holds = NumberColumn(verbose_name="Desktops")
     email = tables.Column(verbose_name="E-mail")
