@@ -46,11 +46,12 @@ class Tile:
 @needs("dashboard.view")
 def dashboard(request: HttpRequest) -> HttpResponse:
     """The page. Its number of statements does not depend on how much there is."""
-    power = power_states()
+    power, steps = power_states(), checklist(request)
     context = {
         "title": "Dashboard",
         "intro": "What is running, who is on it, and what needs a hand.",
-        "checklist": checklist(request),
+        "checklist": steps,
+        "steps_done": sum(step.done for step in steps),
         "tiles": [tile for tile in tiles(power) if request.user.has_perm(f"{tile.area}.view")],
         "power": [(str(Desktop.Power(state).label), number, POWER[state]) for state, number in power.items()],
         "total": sum(power.values()),

@@ -46,14 +46,6 @@ class LogTable(PageTable):
         """ISO 8601 in files."""
         return record.at.isoformat()
 
-    def render_message(self, record: LogEntry) -> SafeString:
-        """The sentence; below it the event's name, by which one filters."""
-        return format_html('{}<div class="tile-note">{}</div>', record.message, record.event)
-
-    def value_message(self, record: LogEntry) -> str:
-        """The sentence alone in files."""
-        return record.message
-
     def render_user_name(self, record: LogEntry) -> SafeString | str:
         """Whom it concerned."""
         return linked(record.user_ref, record.user_name)
