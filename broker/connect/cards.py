@@ -50,15 +50,15 @@ class Card:
         return "Reconnect" if self.offer.assigned else "Connect"
 
 
-def state(desktop: Desktop, session: DesktopSession | None = None) -> tuple[str, str]:
-    """Shape and sentence for a desktop's state."""
+def state(desktop: Desktop, session: str | None) -> tuple[str, str]:
+    """Shape and sentence for a desktop's state; `session` is that of the user's own session there, None without one."""
     if desktop.availability == Desktop.Availability.MISSING:
         return "problem", "AWS does not list this desktop just now."
     kind, sentence = SENTENCES[Power(desktop.power)]
     if desktop.power == Power.STARTING and desktop.ref is None:
         return "moving", "Being created for you. This can take 20 minutes and more."
     if desktop.power == Power.RUNNING and session is not None:
-        if session.state == DesktopSession.State.DISCONNECTED:
+        if session == DesktopSession.State.DISCONNECTED:
             return kind, "Running. Your session is waiting for you."
         return kind, "Running. You are connected, perhaps on another device."
     return kind, f"{sentence}{'' if sentence.endswith('.') else '.'}"
@@ -85,7 +85,7 @@ def card(
     offer: Offer, found: Offers, portal: PortalSession, session: DesktopSession | None, jobs: Sequence[Job]
 ) -> Card:
     """One card."""
-    kind, sentence = state(offer.desktop, session)
+    kind, sentence = state(offer.desktop, session.state if session else None)
     due = [Due.from_json(job.payload["due"]) for job in jobs]
     return Card(
         offer=offer,

@@ -97,12 +97,17 @@ def verified(request: HttpRequest, typed: Typed) -> tuple[AuthenticationServer, 
 
 
 def candidates(typed: Typed) -> list[AuthenticationServer]:
-    """The active servers in order; a domain that was chosen narrows them to its own."""
+    """The active servers in order. A chosen domain narrows the directories to its own; local users have no domain."""
     servers = list(active_servers() if typed.servers is None else typed.servers)
     wanted = typed.domain.strip().lower()
     if not wanted:
         return servers
-    return [each for each in servers if wanted in {each.domain.lower(), each.netbios.lower(), str(each.pk)} - {""}]
+    return [each for each in servers if each.kind == LOCAL or wanted in names_of(each)]
+
+
+def names_of(server: AuthenticationServer) -> set[str]:
+    """What may be typed or chosen for a server's domain."""
+    return {server.domain.lower(), server.netbios.lower(), str(server.pk)} - {""}
 
 
 def local(request: HttpRequest, server: AuthenticationServer, typed: Typed) -> User | None:

@@ -61,10 +61,10 @@ class Portal:
 
     def signed_out(self, request: HttpRequest) -> HttpResponseBase:
         """To the sign-in page; a poll is told so, and the page goes there itself."""
-        address = reverse("sign-in")
+        address = f"{reverse('sign-in')}?ended=1"
         if request.headers.get("HX-Request") or request.headers.get("X-Usher-Poll"):
             return HttpResponse(status=401, headers={"HX-Redirect": address})
-        return redirect(f"{address}?ended=1")
+        return redirect(address)
 
 
 def end_of(portal: PortalSession) -> datetime:

@@ -5,6 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.core import signing
+from django.db.models import OuterRef, Subquery
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
@@ -14,7 +15,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from broker.connect import actions, cards, connect, offers, power, steps, tags
 from broker.connect.connect import Click, NotOffered, Who
-from broker.connect.models import Launch, PortalSession
+from broker.connect.models import DesktopSession, Launch, PortalSession
 from broker.connect.plans_in_force import for_assignment
 from broker.core.clock import now
 from centers.models import Desktop
@@ -74,8 +75,9 @@ def states(request: HttpRequest) -> HttpResponse:
         shown = signing.loads(request.GET.get("cards", ""), salt=SALT, max_age=24 * 3600)
     except signing.BadSignature:
         return HttpResponse(status=400)
-    rows = Desktop.objects.filter(pk__in=shown)
-    return render(request, "connect/_states.html", {"rows": [(row.pk, *cards.state(row)) for row in rows]})
+    own = DesktopSession.objects.filter(desktop=OuterRef("pk"), ended_at=None, user=request.user.pk)
+    rows = Desktop.objects.filter(pk__in=shown).annotate(own=Subquery(own.order_by("-changed_at").values("state")[:1]))
+    return render(request, "connect/_states.html", {"rows": [(row.pk, *cards.state(row, row.own)) for row in rows]})
 
 
 @require_POST

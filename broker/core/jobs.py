@@ -128,6 +128,7 @@ def enqueue(wish: Wish) -> Job:
     return stands
 
 
+@transaction.atomic
 def insert(job: Job) -> Job | None:
     """Insert a keyed job, or return the Pending one that holds its key."""
     while True:

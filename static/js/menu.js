@@ -6,7 +6,7 @@
   // In a table that scrolls sideways the panel would be cut off: it then stands free of it.
   const float = (menu, panel) => {
     const box = menu.getBoundingClientRect();
-    Object.assign(panel.style, { position: "fixed", left: "auto", right: `${document.documentElement.clientWidth - box.right}px`, top: `${box.bottom + 4}px` });
+    Object.assign(panel.style, { position: "fixed", left: "auto", right: `${document.documentElement.clientWidth - box.right}px`, top: `${Math.max(60, Math.min(box.bottom + 4, innerHeight - panel.offsetHeight - 8))}px` });
     addEventListener("scroll", () => { menu.open = false; }, { once: true, capture: true });
   };
   const close = (except) => open().forEach((menu) => { if (menu !== except) menu.open = false; });
@@ -19,8 +19,8 @@
     const menu = event.target;
     if (!menu.matches?.("details.menu") || !menu.open) return;
     const panel = menu.querySelector(".menu-panel");
-    if (menu.closest(".table-wrap:not(.fits)")) float(menu, panel);
     panel.classList.remove("up");
+    if (menu.closest(".table-wrap:not(.fits)")) { float(menu, panel); return; }
     panel.classList.toggle("up", panel.getBoundingClientRect().bottom > innerHeight && menu.getBoundingClientRect().top > panel.offsetHeight + 60);
   }, true);
   addEventListener("keydown", (event) => {
