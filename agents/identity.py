@@ -58,7 +58,7 @@ def which_user(said: Said, identities: Iterable[Identity]) -> Match:
     if by_sid:
         return _one(by_sid, "same SID")
     domain, name = _split(said.user)
-    if said.local or (domain and _is_machine(domain, said.hostname)):
+    if said.local or (domain and is_called(said.hostname, domain)):
         return Match(Who.LOCAL, why="an account of the machine itself")
     test, why = _name_test(said, domain, name)
     same = [each for each in candidates if test(each) and not _contradicts(each, said)]
@@ -89,10 +89,10 @@ def _split(user: str) -> tuple[str, str]:
     return (domain, name) if slash else ("", domain)
 
 
-def _is_machine(domain: str, hostname: str) -> bool:
-    """Whether a domain part names the machine: its name up to the first dot, or as NetBIOS cuts it, or a dot."""
+def is_called(hostname: str, name: str) -> bool:
+    """Whether `name` is the machine: its host name up to the first dot, or that as NetBIOS cuts it, or a dot."""
     machine = hostname.partition(".")[0].casefold()
-    return domain == "." or (bool(machine) and domain.casefold() in (machine, machine[:NETBIOS_LENGTH]))
+    return name == "." or (bool(machine) and name.casefold() in (machine, machine[:NETBIOS_LENGTH]))
 
 
 def _contradicts(identity: Identity, said: Said) -> bool:

@@ -1,10 +1,10 @@
 """What an agent's call becomes: rows. The later endpoint process shares agents/protocol.py with this."""
 
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 
 from agents import protocol
@@ -17,6 +17,8 @@ from broker.core.jobs import wake
 from centers.models import Center, Desktop
 
 BOOTS_KEPT = 20
+# Stands for a session list that may no longer be true: the next heartbeat differs from it, so it is filed and heals.
+UNKNOWN_SESSIONS = ["?"]
 
 
 def token_row(token: str) -> EnrolmentToken:
@@ -101,17 +103,27 @@ def settle_desktop(agent: Agent, said: Registration) -> None:
             agent.approved = False
         return
     before = Agent.objects.filter(desktop=desktop).exclude(pk=agent.pk).first()
-    if before and before.fingerprint != said.fingerprint and not is_silent(before):
+    same = bool(before and said.fingerprint and before.fingerprint == said.fingerprint)
+    heard = before is not None and not is_silent(before)
+    if agent.desktop_id != desktop.pk and not same and (heard or doubtful(desktop, said.hostname)):
         # A baked token is readable by every user of the image: it must not take over a neighbour's desktop.
         agent.desktop, agent.approved = None, False
         return
     if before:
         before.desktop, before.approved, before.revoked_at = None, False, now()
         before.save(update_fields=["desktop", "approved", "revoked_at"])
-        why = "that fell silent" if before.fingerprint != said.fingerprint else "of the same machine"
+        why = "of the same machine" if same else "that fell silent"
         audit.record("agent.replaced", f"{agent.hostname} takes over from an agent {why}.", desktop=desktop)
     agent.desktop, agent.approved = desktop, True
     Desktop.objects.filter(pk=desktop.pk).update(os=said.os[:120], rdp_cert_sha256=said.rdp_cert_sha256)
+
+
+def doubtful(desktop: Desktop, hostname: str) -> bool:
+    """Whether a machine can hardly be this desktop: another name, or switched off by all that AWS says (RULES 2)."""
+    if desktop.computer_name and not protocol.is_called(hostname, desktop.computer_name):
+        return True
+    wished = desktop.wish not in {"", "stop", "delete"} and desktop.wish_until and desktop.wish_until > now()
+    return desktop.power == Desktop.Power.STOPPED and not wished
 
 
 def desktop_of(center: Center, claim: Claim) -> Desktop | None:
@@ -125,21 +137,38 @@ def desktop_of(center: Center, claim: Claim) -> Desktop | None:
 
 
 def settle_waiting(center: Center) -> int:
-    """After a scan: machines that registered before AWS had described them get their desktop; returns how many."""
+    """After a scan: machines that registered before AWS had described them get their desktop; returns how many.
+
+    Who registered for a desktop that was known by then was set aside with a reason, and waits for a person.
+    """
     count = 0
     for agent in Agent.objects.filter(center=center, desktop=None, approved=False, revoked_at=None):
         desktop = desktop_of(center, Claim(agent.workspace_id, agent.hostname, agent.addresses))
-        if desktop is None or Agent.objects.filter(desktop=desktop).exists():
+        if desktop is None or desktop.sighted_at is None or desktop.sighted_at < agent.registered_at:
             continue
-        count += Agent.objects.filter(pk=agent.pk, desktop=None).update(desktop=desktop, approved=True)
-        audit.record("agent.registered", f"{agent.hostname} waited, and is {desktop}.", desktop=desktop)
+        if not doubtful(desktop, agent.hostname) and not Agent.objects.filter(desktop=desktop).exists():
+            count += settled(agent, desktop)
     return count
+
+
+def settled(agent: Agent, desktop: Desktop) -> bool:
+    """Give a waiting agent its desktop; False where that has an agent, or gets one at this very moment."""
+    try:
+        with transaction.atomic():
+            mine = Agent.objects.filter(pk=agent.pk, desktop=None, revoked_at=None)
+            if not mine.update(desktop=desktop, approved=True):
+                return False
+            audit.record("agent.registered", f"{agent.hostname} waited, and is {desktop}.", desktop=desktop)
+    except IntegrityError:
+        return False
+    return True
 
 
 def begin_boot(agent: Agent, boot_id: str, booted: datetime | None, sent: datetime | None, received: datetime) -> None:
     """Remember a boot as known; events of it are taken from now on (CONTRACTS 2.4)."""
     if boot_id not in agent.boots:
         agent.boots = [*agent.boots, boot_id][-BOOTS_KEPT:]
+        agent.sessions = UNKNOWN_SESSIONS
         agent.booted_at = protocol.event_time(received, sent, booted, None) if booted else received
 
 
@@ -180,21 +209,38 @@ def take(agent_id: int, batch: Batch, received: datetime) -> dict[str, Any]:
 
 
 def filed(agent: Agent, batch: Batch, news: News) -> bool:
-    """Heartbeats update the agent in place; a row is filed only when its session list changed (CONTRACTS 2.5)."""
+    """Heartbeats update the agent in place; a row is filed only when its session list changed (CONTRACTS 2.5).
+
+    Changed since the last list or since an event: else a lost event would never be made up for.
+    """
     if news.type != "heartbeat":
+        agent.sessions = UNKNOWN_SESSIONS if news.type in protocol.SESSION_EVENTS else agent.sessions
         return True
     told = news.data.get("sessions")
-    changed = told is not None and steady(told) != steady(agent.sessions)
-    if told is not None:
-        agent.sessions = told
+    if told is None:
+        return False
+    changed = agent.sessions == UNKNOWN_SESSIONS or steady(told) != steady(agent.sessions)
+    # A boot that is not handled yet may turn out to be an older one, whose list says nothing of now.
+    agent.sessions = dated(agent, batch, news) if batch.boot_id == agent.boot_id else UNKNOWN_SESSIONS
     return changed
+
+
+def dated(agent: Agent, batch: Batch, news: News) -> list[dict[str, Any]]:
+    """A heartbeat's session list, with the time by our clock since when each is idle (RULES 18)."""
+    received = agent.last_seen or now()
+    at = protocol.event_time(received, batch.sent_at, news.at, agent.booted_at)
+    since = [None if each.idle is None else at - timedelta(seconds=each.idle) for each in news.sessions or ()]
+    return [
+        {**told, "idle_since": idle.isoformat() if idle else None}
+        for told, idle in zip(news.data["sessions"], since, strict=True)
+    ]
 
 
 def steady(sessions: list[Any]) -> list[Any]:
     """A session list without what changes with every heartbeat."""
     return sorted(
         (
-            {name: value for name, value in each.items() if name != "idle"}
+            {name: value for name, value in each.items() if name not in {"idle", "idle_since"}}
             for each in sessions
             if isinstance(each, dict)
         ),

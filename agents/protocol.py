@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from agents.identity import Claim, Identity, Machine, Match, Said, Who, matches_desktop, which_user
+from agents.identity import Claim, Identity, Machine, Match, Said, Who, is_called, matches_desktop, which_user
 from agents.keys import enrolment_string, key_hash, new_key, split_enrolment, wake_signature
 from agents.timing import Boot, boot_rule, event_time, skew, wait_seconds
 from agents.wire import INTEGER_LIMIT, Fields, ProtocolError, load, storable
@@ -31,6 +31,7 @@ __all__ = [
     "boot_rule",
     "enrolment_string",
     "event_time",
+    "is_called",
     "key_hash",
     "matches_desktop",
     "new_key",

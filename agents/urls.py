@@ -5,6 +5,7 @@ from django.urls import path
 from agents import views
 
 urlpatterns = [
+    path("ca", views.ca, name="ca"),
     path("register", views.register, name="register"),
     path("events", views.events, name="events"),
     path("commands", views.commands, name="commands"),

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from agents import inbox, protocol
@@ -15,7 +17,7 @@ from broker.core.clock import now
 
 BODY_LIMIT = 1_048_576
 RETRY_AFTER = 30  # the web process never holds a poll (CONTRACTS 5.2)
-Handler = Callable[..., JsonResponse]
+Handler = Callable[..., HttpResponse]
 
 
 def endpoint(*methods: str) -> Callable[[Handler], Handler]:
@@ -23,7 +25,7 @@ def endpoint(*methods: str) -> Callable[[Handler], Handler]:
 
     def decorate(handler: Handler) -> Handler:
         @wraps(handler)
-        def call(request: HttpRequest, *args: Any, **kwargs: Any) -> JsonResponse:
+        def call(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             if request.method not in methods:
                 return JsonResponse({"error": "method", "detail": f"Use {' or '.join(methods)}."}, status=405)
             try:
@@ -49,6 +51,15 @@ def body_of(request: HttpRequest) -> bytes:
 def agent_of(request: HttpRequest) -> Agent:
     """The agent whose key the request carries; raises ProtocolError."""
     return inbox.agent_by_key(protocol.bearer_key(request.headers.get("Authorization", "")))
+
+
+@endpoint("GET")
+def ca(request: HttpRequest) -> HttpResponse:
+    """The certificate by which agents know the broker; they check it against their enrolment string (RULES 4)."""
+    path = Path(settings.AGENT_CA)
+    if not settings.AGENT_CA or not path.is_file():
+        return JsonResponse({"error": "no_ca", "detail": "This broker has no CA of its own."}, status=404)
+    return HttpResponse(path.read_bytes(), content_type="application/x-pem-file")
 
 
 @endpoint("POST")

@@ -1,5 +1,8 @@
 """What a directory says of a person, kept in the user's row (RULES 6)."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from django.db import transaction
 from django.db.models import Q
 
@@ -9,8 +12,13 @@ from broker.core.clock import now
 
 
 @transaction.atomic
-def keep(server: AuthenticationServer, person: Person, login: str = "") -> User:
-    """Insert or update the row of a person. The login is the sAMAccountName unless the server matches another field."""
+def keep(
+    server: AuthenticationServer, person: Person, login: str = "", signed_in: Mapping[str, Any] | None = None
+) -> User:
+    """Insert or update the row of a person, with the columns of a sign-in where there is one.
+
+    The login is the sAMAccountName unless the server matches another field.
+    """
     name = login or person.sam
     user = known(server, person, name) or User(server=server, created_at=now())
     read = now()
@@ -21,6 +29,8 @@ def keep(server: AuthenticationServer, person: Person, login: str = "") -> User:
     user.attributes = dict(person.attributes)
     user.group_sids, user.groups_at = list(person.group_sids), read
     user.gone_at = None
+    for column, value in (signed_in or {}).items():
+        setattr(user, column, value)
     if not user.password:
         user.set_unusable_password()
     user.save()

@@ -3,20 +3,24 @@
 from typing import cast
 
 from authservers.directories import DIRECTORIES
-from authservers.directories.base import Directory, DirectoryConfig, Security
+from authservers.directories.base import Directory, DirectoryConfig, DirectoryError, Security
 from authservers.models import AuthenticationServer
 from broker.core.db import assert_outside
-from broker.core.fields import secret
+from broker.core.fields import UnreadableSecret, secret
 
 
 def directory(server: AuthenticationServer) -> Directory:
-    """The server's directory; each of its calls refuses to run inside a transaction."""
+    """The server's directory; each of its calls refuses to run inside a transaction. Raises DirectoryError."""
     return DIRECTORIES[server.kind](config_of(server), guard=assert_outside)
 
 
 def config_of(server: AuthenticationServer) -> DirectoryConfig:
-    """How to reach and search the directory, secrets opened."""
+    """How to reach and search the directory, secrets opened; raises DirectoryError where they do not open."""
     held = server.config
+    try:
+        search_password = secret(server, "search_password")
+    except UnreadableSecret as error:
+        raise DirectoryError(str(error)) from error
     return DirectoryConfig(
         hosts=tuple(str(held.get("host", "")).replace(",", " ").split()),
         port=int(held.get("port") or 389),
@@ -26,7 +30,7 @@ def config_of(server: AuthenticationServer) -> DirectoryConfig:
         base_dn=str(held.get("base_dn", "")),
         netbios=server.netbios,
         search_user=str(held.get("search_user", "")),
-        search_password=secret(server, "search_password"),
+        search_password=search_password,
         match_field=str(held.get("match_field", "sAMAccountName")),
         user_filter=str(held.get("user_filter", "")),
         query_groups=bool(held.get("query_groups", True)),

@@ -29,6 +29,8 @@ ALLOWED_HOSTS = env.words("USHER_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 TRUSTED_PROXIES = env.words("USHER_TRUSTED_PROXIES")
 #: The address under which browsers and agents reach the broker, as https://desktops.example.com.
 PUBLIC_URL = env.text("USHER_PUBLIC_URL", "http://127.0.0.1:8000").rstrip("/")
+#: Path of the CA certificate (PEM) by which agents know the broker. `make run` and `make demo` make their own.
+AGENT_CA = env.text("USHER_AGENT_CA")
 #: Name of this node in the log and the job queue.
 NODE = env.text("USHER_NODE", platform.node() or "broker")
 #: The administrator's password, set at the first start; takes the place of the set-up link.
@@ -138,7 +140,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
 ]
 
-SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_ENGINE = "broker.core.sessions"
 SESSION_COOKIE_NAME = "sessionid"
 SESSION_COOKIE_AGE = 12 * 3600
 SESSION_COOKIE_HTTPONLY = True

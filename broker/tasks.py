@@ -1,5 +1,7 @@
 """Celery's tasks. A message carries no id, it means "work": rows decide which."""
 
+from threading import BoundedSemaphore
+
 from celery import shared_task
 from django.conf import settings
 from django.db import transaction
@@ -10,13 +12,29 @@ from broker.core.clock import now
 from broker.core.models import Node
 from broker.handlers import HANDLERS
 
+# Half of a worker's four threads may do what takes long; the others stay free for what a person waits for.
+LONG = frozenset({"poll", "deploy", "call_url", "gateway_status"})
+QUICK = {kind: handler for kind, handler in HANDLERS.items() if kind not in LONG}
+LONG_AT_ONCE = 2
+slots = BoundedSemaphore(LONG_AT_ONCE)
+
 
 @shared_task(name="usher.work")
 def work() -> None:
-    """Drain the inbox, then do what is due until nothing is."""
+    """Hear what the agents told, and do what is due, until there is neither."""
+    long = slots.acquire(blocking=False)
+    try:
+        while one_round(HANDLERS if long else QUICK):
+            pass
+    finally:
+        if long:
+            slots.release()
+
+
+def one_round(kinds: jobs.Kinds) -> int:
+    """A sign of life, a part of the inbox, and one job (or batch): none of them keeps the others waiting."""
     say_alive()
-    events.drain()
-    jobs.work(HANDLERS)
+    return events.drain_round() + jobs.step(kinds)
 
 
 @transaction.atomic

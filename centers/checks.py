@@ -4,13 +4,16 @@ from collections.abc import Sequence
 
 from broker.core.clock import now
 from centers.models import Center
-from centers.providers.base import Finding, Level
+from centers.providers.base import Finding, Level, ProviderError
 from centers.services import provider
 
 
 def look(center: Center) -> list[Finding]:
     """Ask the provider with the center's settings, saved or not, and remember the answer in the (unsaved) row."""
-    findings = provider(center).check()
+    try:
+        findings = provider(center).check()
+    except ProviderError as error:
+        findings = [Finding(Level.ERROR, error.message)]
     center.config = {**center.config, "findings": [[each.level.value, each.text] for each in findings]}
     center.config["checked_at"] = now().isoformat()
     return findings

@@ -4,24 +4,28 @@ from datetime import timedelta
 
 from broker.core.clock import now
 from broker.core.db import assert_outside
-from broker.core.fields import secret
+from broker.core.fields import UnreadableSecret, secret
 from broker.core.jobs import Wish, enqueue
 from broker.core.models import Job, ref
 from centers.models import Center, Desktop
 from centers.providers import PROVIDERS
-from centers.providers.base import Provider, ProviderConfig
+from centers.providers.base import Provider, ProviderConfig, ProviderError
 
 WISH_LASTS = timedelta(minutes=10)  # after this the observed state is believed again (RULES 24)
 
 
 def provider(center: Center) -> Provider:
-    """The center's provider; each of its calls refuses to run inside a transaction."""
+    """The center's provider; each of its calls refuses to run inside a transaction. Raises ProviderError."""
+    try:
+        secret_key = secret(center, "secret_key")
+    except UnreadableSecret as error:
+        raise ProviderError(str(error)) from error
     config = ProviderConfig(
         region=center.region,
         directory_id=center.directory_id,
         auth=center.auth,
         access_key=str(center.config.get("access_key", "")),
-        secret_key=secret(center, "secret_key"),
+        secret_key=secret_key,
         role_arn=str(center.config.get("role_arn", "")),
         external_id=str(center.config.get("external_id", "")),
         proxy=str(center.config.get("proxy", "")),
@@ -30,9 +34,12 @@ def provider(center: Center) -> Provider:
 
 
 def mark_lent(desktop_id: int) -> bool:
-    """Take a free desktop; False where somebody else was first. This update decides the race (CONTRACTS 5.1)."""
+    """Take a free desktop; False where somebody else was first. This update decides the race (CONTRACTS 5.1).
+
+    It also says when the desktop was last offered to somebody, which the order "least recently offered" asks.
+    """
     free = Desktop.objects.filter(pk=desktop_id, lent=False)
-    return bool(free.exclude(availability=Desktop.Availability.DELETED).update(lent=True))
+    return bool(free.exclude(availability=Desktop.Availability.DELETED).update(lent=True, offered_at=now()))
 
 
 def mark_free(desktop_id: int) -> None:

@@ -43,7 +43,7 @@ class UsedBy(tables.Column):
         users = table.users.get(record.pk, [])
         links = format_html_join(", ", '<a href="{1}">{0}</a>', users[:3])
         more = f" and {len(users) - 3} more" if len(users) > 3 else ""
-        return format_html("{}{}", links, more) if users else "Nobody"
+        return format_html("<span>{}{}</span>", links, more) if users else "Nobody"
 
     def value(self, record: Any, table: "PlanTable") -> str:
         """Their names."""

@@ -30,6 +30,7 @@ AREAS = [
     "settings",
     "maintenance",
 ]
+RANKS = {"view": 1, "edit": 2}
 
 
 class RoleBackend(BaseBackend):
@@ -60,3 +61,11 @@ def role_of(user: Any) -> Role | None:
         user.role = access.role if access else None
     role: Role | None = user.role
     return role
+
+
+def beyond(person: Any, role: Role) -> bool:
+    """Whether a role opens a page that the role of this person does not."""
+    mine = role_of(person)
+    held = mine.pages if mine and mine.admin_ui else {}
+    asked = role.pages if role.admin_ui else {}
+    return any(RANKS.get(level, 0) > RANKS.get(held.get(area, ""), 0) for area, level in asked.items())

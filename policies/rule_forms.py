@@ -7,6 +7,7 @@ from django.http import QueryDict
 
 from authservers.directories import DIRECTORIES
 from authservers.models import AuthenticationServer
+from broker.core.filters import is_number
 from broker.core.forms import PageForm, RowsField
 from broker.core.widgets import RowsInput
 from policies.models import AssignmentRule, Location, Policy, Role
@@ -24,7 +25,7 @@ class RulesInput(RowsInput):
     def apply_step(self, data: QueryDict, name: str, step: str) -> None:
         """``up-2`` and ``down-2`` move the third row; add and remove as always."""
         verb, _, number = step.partition("-")
-        if verb not in {"up", "down"} or not number.isdigit():
+        if verb not in {"up", "down"} or not is_number(number):
             super().apply_step(data, name, step)
             return
         rows = self.value_from_datadict(data, None, name)

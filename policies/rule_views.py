@@ -10,7 +10,10 @@ from authservers.models import AuthenticationServer
 from authservers.services import directory
 from broker.core.clock import now
 from broker.core.forms import STEP
+from broker.core.jobs import Wish, enqueue
+from broker.core.models import ref
 from broker.core.pages import OVERTAKEN, SeeOther, needs, save
+from policies.backends import beyond
 from policies.pages import AssignmentPages
 from policies.rule_forms import RulesForm, asks_groups
 
@@ -29,6 +32,25 @@ def refresh_groups(server: AuthenticationServer) -> str:
     return ""
 
 
+def saved(request: HttpRequest, server: AuthenticationServer, created: bool) -> None:
+    """Whoever is signed in gets what the rules give now (RULES 22)."""
+    about = {"server": server.pk}
+    key = f"session_expire:{server.pk}"
+    cause = "the assignment rules changed"
+    enqueue(Wish("session_expire", ref(server), str(server), payload=about, key=key, cause=cause))
+
+
+def too_much(request: HttpRequest, form: RulesForm) -> str:
+    """Why this person cannot give what a new or changed rule gives; a rule that stood already may stay."""
+    stood = {(rule.enabled, rule.group_sid, rule.location_id, rule.role_id) for rule in form.rules}
+    for rule in form.typed():
+        place = int(rule.location_id) if rule.location_id else None
+        now_is = (rule.enabled, rule.group_sid, place, int(rule.role_id))
+        if now_is not in stood and beyond(request.user, rule.role):
+            return f"The role {rule.role} may do more than yours, so you cannot give it."
+    return ""
+
+
 @needs("assignments.view")
 def edit(request: HttpRequest, pk: int) -> HttpResponse:
     """Rules in order, first match wins; *Refresh groups* keeps what was typed."""
@@ -42,7 +64,9 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
     if posted and form.is_valid():
         if form.stale():
             form.add_error(None, OVERTAKEN)
-        elif save(request, form) is not None:
+        elif refusal := too_much(request, form):
+            form.add_error("rules", refusal)
+        elif save(request, form, saved) is not None:
             messages.success(request, f"Saved the assignment rules of “{server}”.")
             return SeeOther(AssignmentPages.url("list"))
     if not may_edit:

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.db.models import Q, QuerySet
 
+from broker.core.filters import key
 from broker.core.forms import RELOAD, DualListField, PageForm, RowsField, Section, when
 from centers.models import Center, Desktop
 from pools import rules
@@ -168,4 +169,4 @@ class PoolForm(PageForm):
 
 def number(value: Any) -> int:
     """A posted key as a number; 0 is nobody's."""
-    return int(value) if str(value).isdigit() else 0
+    return key(str(value))

@@ -73,7 +73,7 @@ class PoolPages(Pages):
 @needs("pools.view")
 def draft(request: HttpRequest, pk: int) -> HttpResponse:
     """How many desktops the form as it is now describes; saves nothing."""
-    pool = get_object_or_404(Pool, pk=pk) if pk else None
+    pool = get_object_or_404(Pool, pk=pk, is_root=False) if pk else None  # All Desktops has no definition to try
     form = PoolForm(request.POST, instance=pool)
     form.is_valid()
     count = None if set(form.errors) - {"name", "display_name", "notes"} else form.draft().count()

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db.models import BooleanField, Case, F, Func, Q, QuerySet, Value, When
 
+from broker.core.filters import is_number
 from centers.models import Desktop
 from pools.models import Pool
 
@@ -39,10 +40,12 @@ CONDITIONS: dict[str, str] = {
     "cidr": "matches CIDR",
     "ncidr": "does not match CIDR",
 }
+LARGEST = 2**31 - 1  # of an integer column
 LOOKUPS = {"eq": "iexact", "gt": "gt", "lt": "lt", "ct": "icontains", "bw": "istartswith", "ew": "iendswith"}
 NEGATED = {"ne": "eq", "nc": "ct", "ncidr": "cidr"}
 
-LOOKS_LIKE_IPV4 = r"^\d{1,3}(\.\d{1,3}){3}$"
+BYTE = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"  # a leading zero is no address to inet either
+LOOKS_LIKE_IPV4 = rf"^{BYTE}(\.{BYTE}){{3}}$"
 
 
 class BadRule(ValueError):
@@ -65,7 +68,7 @@ def check(rule: Mapping[str, Any]) -> None:
     if condition not in CONDITIONS:
         raise BadRule("Choose a condition.")
     if condition in {"gt", "lt"} or attribute in NUMBERS:
-        if attribute in NUMBERS and not value.strip().isdigit():
+        if attribute in NUMBERS and not (is_number(value.strip()) and int(value) <= LARGEST):
             raise BadRule(f"{ATTRIBUTES[attribute][0]} is compared with a whole number.")
     elif not value and condition not in {"eq", "ne"}:
         raise BadRule("Enter a value.")

@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 
 from agents.models import Agent
 from agents.services import command
-from broker.connect import facts
+from broker.connect import facts, plans_in_force
 from broker.connect.happenings import Happening, call_off, happened, planned
 from broker.connect.models import DesktopSession, Launch
 from broker.connect.power import number
@@ -33,8 +33,22 @@ def release(assignment_id: int, reason: str) -> Assignment | None:
     if assignment is None:
         return None
     end_launches(Launch.objects.filter(assignment=assignment), f"The desktop was released: {reason}")
+    set_aside(assignment)
     happened(Happening(assignment.desktop, Event.RELEASED, now(), assignment))
     return assignment
+
+
+def set_aside(assignment: Assignment) -> None:
+    """Offer the desktop to nobody else, where the release plan in force says so (seed ch. 7)."""
+    desktop = assignment.desktop
+    plan = plans_in_force.of(desktop, assignment).release
+    if plan is None or not plan.released_unavailable or desktop.plans_off or desktop.center.observe_only:
+        return
+    kinds = Desktop.Availability
+    there = Desktop.objects.filter(pk=desktop.pk, availability__in=[kinds.AVAILABLE, kinds.MISSING])
+    if there.update(unavailable_reason=f"by release plan {plan}"):  # also what is missing stays away when it is back
+        there.filter(availability=kinds.AVAILABLE).update(availability=kinds.UNAVAILABLE)
+        audit.record("desktop.unavailable", f"Made unavailable by release plan {plan}.", desktop=desktop)
 
 
 def end_launches(launches: QuerySet[Launch], why: str) -> None:

@@ -21,13 +21,13 @@ from broker.connect.verdicts import Asker
 from broker.core import audit
 from broker.core.clock import now
 from broker.core.jobs import URGENT, Wish, enqueue
-from broker.core.models import ref
+from broker.core.models import Job, ref
 from centers.models import Desktop
 from centers.providers.base import PowerOp
 from plans.engine import POWER, Due, Event
 from policies.models import Policy, PoolAssignment
 from pools.models import Assignment, Pool
-from pools.services import Terms, lend, open_of
+from pools.services import Terms, lend, lock_user, open_of
 
 PATIENCE = timedelta(minutes=15)  # a launch that has come nowhere by then has failed, with its reason
 Power = Desktop.Power
@@ -62,6 +62,8 @@ def connect(who: Who, click: Click) -> Launch:
     assignment = own(who.user, click.desktop_id) or taken(who, click)
     locked = Desktop.objects.select_for_update(of=("self",), no_key=True).select_related("center")
     desktop = locked.get(pk=assignment.desktop_id)
+    if not open_of(who.user).filter(pk=assignment.pk).exists():  # a release may have had the lock before us
+        raise NotOffered("This desktop has just been released. Choose again.")
     refuse_broken(desktop)
     refuse_stopped(who, assignment, desktop)
     for job in planned(desktop):
@@ -86,12 +88,15 @@ def taken(who: Who, click: Click) -> Assignment:
         raise NotOffered("This desktop is no longer offered to you. Choose another one.")
     pools = offers.pools_by_id()
     asker = Asker.of(who.user)
+    lock_user(who.user.pk)
+    held = standing(who, line, pools, click)
+    if held is not None:
+        return held
     terms = Terms(pool=line.pool, line=line.pk, reason=f"policy {who.policy}")
-    assignment = lend(who.user, candidates(line, asker, pools, click), terms, standing(who, line, pools, click))
+    assignment = lend(who.user, candidates(line, asker, pools, click), terms)
     if assignment is None:
         raise NotOffered("Somebody else was faster, and no other desktop is free just now. Try again in a moment.")
-    if assignment.used_at is None and assignment.opened_at >= now() - timedelta(seconds=5):
-        happened(Happening(assignment.desktop, Event.ASSIGNED, assignment.opened_at, assignment))
+    happened(Happening(assignment.desktop, Event.ASSIGNED, assignment.opened_at, assignment))
     return assignment
 
 
@@ -107,20 +112,16 @@ def candidates(
     return found
 
 
-def standing(who: Who, line: PoolAssignment, pools: dict[int, Pool], click: Click) -> Callable[[], Assignment | None]:
-    """Asked under the user's lock: the assignment that answers this click already, or None."""
-
-    def found() -> Assignment | None:
-        everything = open_of(who.user)
-        mine = everything.filter(desktop__in=offers.in_pool(line, pools).values("pk")).order_by("-opened_at")
-        held = list(mine)
-        if len(held) > click.held or (held and len(held) >= offers.wanted(line)):
-            return held[0]
-        if 0 <= who.policy.max_desktops <= everything.count():
-            raise NotOffered("You have as many desktops as your policy allows. Release one first.")
-        return None
-
-    return found
+def standing(who: Who, line: PoolAssignment, pools: dict[int, Pool], click: Click) -> Assignment | None:
+    """Asked under the user's lock: the assignment that answers this click already, or None; raises NotOffered."""
+    everything = open_of(who.user)
+    mine = everything.filter(desktop__in=offers.in_pool(line, pools).values("pk")).order_by("-opened_at")
+    held = list(mine)
+    if len(held) > click.held or (held and len(held) >= offers.wanted(line)):
+        return held[0]
+    if 0 <= who.policy.max_desktops <= everything.count():
+        raise NotOffered("You have as many desktops as your policy allows. Release one first.")
+    return None
 
 
 def refuse_broken(desktop: Desktop) -> None:
@@ -146,10 +147,12 @@ def refuse_stopped(who: Who, assignment: Assignment, desktop: Desktop) -> None:
 
 def launched(who: Who, assignment: Assignment, desktop: Desktop) -> Launch:
     """The user's open launch of this desktop, or a new one: done at once where the desktop is ready."""
-    standing_one = Launch.objects.filter(user=who.user, desktop=desktop, ended_at=None).first()
-    if standing_one:
-        return standing_one
     moment = now()
+    standing_one = Launch.objects.filter(user=who.user, desktop=desktop, ended_at=None).first()
+    if standing_one and standing_one.deadline > moment and walkers(standing_one).exists():
+        return standing_one
+    if standing_one:
+        finish(standing_one, Launch.Step.FAILED, "Nothing worked on it any more: it was begun anew.")
     launch = Launch.objects.create(
         user=who.user,
         desktop=desktop,
@@ -171,6 +174,11 @@ def launched(who: Who, assignment: Assignment, desktop: Desktop) -> Launch:
     return launch
 
 
+def walkers(launch: Launch) -> QuerySet[Job]:
+    """The job that brings a launch on; a launch without one comes nowhere."""
+    return Job.objects.filter(context=ref(launch), state__in=[Job.State.PENDING, Job.State.RUNNING])
+
+
 def ready(desktop: Desktop) -> bool:
     """Running, with an address, and with an agent that is heard or never was (CONTRACTS 3, Connect)."""
     if desktop.power not in {Power.RUNNING, Power.UNHEALTHY} or not desktop.destination or desktop.wish:
@@ -188,7 +196,7 @@ def set_out(launch: Launch, desktop: Desktop) -> None:
             "wait_for_start",
             ref(desktop),
             str(desktop),
-            f"launch:{launch.pk}",
+            ref(launch),
             {"launch": launch.pk},
             key=f"launch:{launch.pk}",
             cause="connect",

@@ -30,7 +30,7 @@ from centers.providers.base import (
 from centers.services import provider
 from plans.engine import Event
 from pools.models import Assignment
-from pools.services import Terms, lend_this
+from pools.services import Terms, lend_this, lock_user
 
 LOOK_AGAIN = timedelta(seconds=3)
 SLOWLY = timedelta(seconds=60)
@@ -52,8 +52,25 @@ def run(job: Job) -> Result:
     except ProviderBusy as busy:
         return Later(str(busy))
     except ProviderError as error:
-        # Once AWS has made it, trouble with keys or network is no reason to take it from its user (SPEC 13.5).
-        return Later(str(error)) if desktop.ref else failed(desktop, str(error))
+        # Once AWS may have made it, trouble with keys or network is no reason to take it from its user (SPEC 13.5).
+        return Later(str(error)) if begun(job, desktop) else failed(desktop, str(error))
+
+
+def begun(job: Job, desktop: Desktop) -> bool:
+    """Whether AWS has made it, or may have."""
+    return desktop.ref is not None or "asked_at" in job.payload
+
+
+@transaction.atomic
+def called_off(job: Job) -> str:
+    """A person cancelled a waiting deployment: its row and assignment go. "", or why it is too late (SPEC 13.5)."""
+    desktop = Desktop.objects.select_related("center").filter(pk=number(job)).first()
+    if desktop is None or desktop.availability == Desktop.Availability.DELETED:
+        return ""
+    if begun(job, desktop):
+        return "AWS was asked to make this desktop already. Delete it from disk when it is there."
+    gone(desktop, "deployment cancelled")
+    return ""
 
 
 def create(job: Job, desktop: Desktop, source: Provider) -> Result | None:
@@ -66,8 +83,8 @@ def create(job: Job, desktop: Desktop, source: Provider) -> Result | None:
         return Moot("Another worker has taken it over.")
     try:
         result = source.deploy([request_of(desktop, job.payload)])[0]
-    except ProviderBusy as busy:
-        if not busy.maybe_done:
+    except ProviderError as error:
+        if not (isinstance(error, ProviderBusy) and error.maybe_done):
             forget(job)
         raise
     if result.ref:
@@ -130,7 +147,10 @@ def told_no(desktop: Desktop, result: DeployResult) -> Result:
 
 def adopted(desktop: Desktop, source: Provider, payload: dict[str, Any]) -> Result | None:
     """AWS has a WorkSpace for this user already: it is the one (RULES 25)."""
-    found = source.find(user_name=payload["user_name"])
+    try:
+        found = source.find(user_name=payload["user_name"])
+    except ProviderError as error:
+        return Later(str(error))
     if found is None:
         return Later("AWS says that this user has a WorkSpace already, but does not show it yet.")
     waits = dying(found)
@@ -151,10 +171,18 @@ def identified(desktop: Desktop, found_ref: str) -> Result | None:
     return None
 
 
+@transaction.atomic
 def handed_over(intent: Desktop, found_ref: str) -> Result:
-    """The user's WorkSpace has a row already: it takes the place of the intent, and of its assignment."""
+    """The user's WorkSpace has a row already: it takes the place of the intent, and of its assignment. All or nothing.
+
+    Locks the user, then both desktops in the order of a scan.
+    """
     listed = Desktop.objects.select_related("center").get(center=intent.center, ref=found_ref)
     assignment = Assignment.objects.select_related("user").filter(desktop=intent, closed_at=None).first()
+    if assignment is not None:
+        lock_user(assignment.user_id)
+    both = Desktop.objects.filter(pk__in=[intent.pk, listed.pk])
+    list(both.select_for_update(no_key=True).only("pk").order_by("pk"))
     gone(intent, f"{found_ref} is listed already as {listed}"[:200])
     lent = lend_this(assignment.user, listed, Terms(origin="deploy", reason="adopted")) if assignment else None
     if assignment and lent is None:

@@ -5,6 +5,7 @@ aside with its error and stops no other.
 """
 
 import logging
+from collections.abc import Mapping
 from datetime import timedelta
 
 from django.db import OperationalError, transaction
@@ -38,18 +39,21 @@ BOOTS = {"register", "agent_start"}
 
 
 def drain() -> int:
-    """Act on what agents told us; returns how often an agent's news were handled.
-
-    In rounds: an agent that never stops talking keeps no other waiting. Who cannot be handled now comes again with the
-    next sweep.
-    """
+    """Act on what agents told us until they are silent; returns how often an agent's news were handled."""
     count = 0
-    while waiting := list(Agent.objects.filter(waiting=True).order_by("pk").values_list("pk", flat=True)[:A_ROUND]):
-        handled = sum(tried(pk) for pk in waiting)
-        if not handled:
-            break
+    while handled := drain_round():
         count += handled
     return count
+
+
+def drain_round() -> int:
+    """Act on a bounded part of what agents told us; returns how many agents were handled.
+
+    An agent that never stops talking keeps no other waiting, nor any job. Who cannot be handled now comes again with
+    the next sweep.
+    """
+    waiting = list(Agent.objects.filter(waiting=True).order_by("pk").values_list("pk", flat=True)[:A_ROUND])
+    return sum(tried(pk) for pk in waiting)
 
 
 def tried(agent_id: int) -> bool:
@@ -151,11 +155,28 @@ def line_of(raw: dict[str, object]) -> Line:
     state = str(raw.get("state") or "").casefold()
     locked = True if state == "locked" else raw.get("locked")
     return Line(
-        str(raw.get("session") or ""),
-        str(raw.get("user") or ""),
+        number_of(raw),
+        str(raw.get("user") or (f"SID {raw['sid']}" if raw.get("sid") else "")),
         state == "disconnected",
         locked if isinstance(locked, bool) else None,
     )
+
+
+def number_of(raw: Mapping[str, object]) -> str:
+    """The session of an entry in a heartbeat's list; 0 is one, too."""
+    value = raw.get("session")
+    return "" if value is None else str(value)
+
+
+def said_of(row: DesktopSession, desktop: Desktop, told: AgentEvent) -> Said:
+    """What the agent said of a session's user: in the event itself, or in its entry of a heartbeat's list."""
+    if told.type != "heartbeat":
+        return Said(row.user_name, told.sid, told.local, desktop.computer_name)
+    listed = [each for each in told.data.get("sessions") or [] if isinstance(each, dict)]
+    entry = next((each for each in listed if number_of(each) == row.os_session), {})
+    local = entry.get("local")
+    sid = str(entry.get("sid") or "")
+    return Said(row.user_name, sid, local if isinstance(local, bool) else None, desktop.computer_name)
 
 
 def live_rows(desktop: Desktop) -> list[DesktopSession]:
@@ -210,7 +231,7 @@ def store(
 
 def identify(row: DesktopSession, desktop: Desktop, told: AgentEvent) -> None:
     """Whose session it is (RULES 6), and whether that person may be there."""
-    said = Said(row.user_name, told.sid, told.local, desktop.computer_name)
+    said = said_of(row, desktop, told)
     match = which_user(said, identities(desktop, said))
     row.user_id = match.key if match.who is Who.KNOWN else None
     row.rogue = not belongs(row, desktop)

@@ -1,5 +1,7 @@
 """What is true of a desktop now, for the question whether a planned action may still run (plans/premise.py)."""
 
+from datetime import datetime, timedelta
+
 from agents.models import Agent
 from agents.services import agent_of, is_silent
 from broker.connect.happenings import epoch_of
@@ -11,14 +13,16 @@ from plans.engine import Due
 from plans.premise import Facts, JobPremise, Outcome, Verdict, judge
 from pools.models import Assignment
 
+JITTER = timedelta(seconds=5)  # agents tell whole seconds, and news travel
+
 
 def of(desktop: Desktop) -> Facts:
     """The facts of now; `desktop` is read with its center."""
     assignment = Assignment.objects.filter(desktop=desktop, closed_at=None).select_related("user").first()
     live = list(DesktopSession.objects.filter(desktop=desktop, ended_at=None).exclude(user_name=""))
     connected = [each for each in live if each.state == DesktopSession.State.ACTIVE]
-    idle = [each.idle_since for each in connected if each.idle_since]
     agent = agent_of(desktop)
+    idle = [since for each in connected if (since := idle_since(each, agent))]
     return Facts(
         now=now(),
         assignment=assignment.pk if assignment else None,
@@ -39,6 +43,15 @@ def of(desktop: Desktop) -> Facts:
         observe_only=desktop.center.observe_only,
         frozen=desktop.center.freeze_plans,
     )
+
+
+def idle_since(row: DesktopSession, agent: Agent | None) -> datetime | None:
+    """Since when a session is idle: by its event, or later where the newest heartbeat knows better (RULES 18)."""
+    if row.idle_since is None or agent is None or agent.boot_id != row.boot_id:
+        return row.idle_since
+    mine = [each for each in agent.sessions if isinstance(each, dict) and str(each.get("session")) == row.os_session]
+    told = [datetime.fromisoformat(each["idle_since"]) for each in mine if each.get("idle_since")]
+    return max((each for each in told if each - row.idle_since > JITTER), default=row.idle_since)
 
 
 def launching(desktop: Desktop, assignment: Assignment) -> bool:

@@ -2,13 +2,17 @@
 
 from datetime import timedelta
 
+from django.contrib.sessions.models import Session
+
 from agents import services as agents
 from agents.models import Agent, AgentCommand, AgentEvent
-from broker.connect import throttle
+from broker.connect import launches, throttle
 from broker.connect.models import Client, Launch, PortalSession
 from broker.core.clock import now
 from broker.core.jobs import Done, Kind, Result
 from broker.core.models import Job, LogEntry, Node
+from centers.models import Center
+from centers.services import ask_for_scan
 from gateways.models import Tunnel
 
 EVERY = timedelta(minutes=1)
@@ -27,7 +31,17 @@ def run(job: Job) -> Result:
     """One round."""
     silent = agents.watch()
     removed = clear()
+    launches.end_overdue()
+    keep_scanning()
     return Done(f"{silent} agents fell silent, {removed} old rows removed.", now() + EVERY)
+
+
+def keep_scanning() -> None:
+    """Ask for a scan of each center that is to be scanned and has none waiting or running: a chain must not break."""
+    for center in Center.objects.filter(refresh_minutes__gt=0):
+        scans = Job.objects.filter(key=f"poll:{center.pk}", state__in=[Job.State.PENDING, Job.State.RUNNING])
+        if not scans.exists():
+            ask_for_scan(center)
 
 
 def clear() -> int:
@@ -44,6 +58,7 @@ def clear() -> int:
         Agent.objects.filter(revoked_at__lt=moment - KEEP_CLIENTS),
         Tunnel.objects.filter(closed_at__lt=moment - KEEP_CLIENTS),
         Node.objects.filter(seen_at__lt=moment - timedelta(days=1)),
+        Session.objects.filter(expire_date__lt=moment),
     ]
     count = throttle.forget_old()
     for rows in old:

@@ -13,8 +13,7 @@ from broker.connect.actions import gone
 from broker.connect.happenings import Happening, happened
 from broker.core import audit
 from broker.core.clock import now
-from broker.core.fields import UnreadableSecret
-from broker.core.jobs import Done, Kind, Result, beat
+from broker.core.jobs import Done, Kind, Result, beat, mine
 from broker.core.models import Job
 from centers.models import Center, Desktop, Image
 from centers.providers.base import Power, ProviderError, RemoteDesktop, RemoteImage
@@ -26,6 +25,7 @@ from pools.services import Terms, lend_this
 BELIEVE_AFTER = timedelta(seconds=60)  # an observation that contradicts an open wish counts from then on (RULES 24)
 SCAN_LEASE = timedelta(seconds=120)
 BEAT_EVERY = timedelta(seconds=15)  # a fast scan needs no heartbeat: two statements a page
+BROKE_OFF = "The last scan broke off: an error in the broker, which the job queue and the log tell of."
 EXPECTED: dict[str, frozenset[str]] = {
     "start": frozenset({Power.STARTING, Power.RUNNING}),
     "stop": frozenset({Power.STOPPING, Power.STOPPED}),
@@ -76,19 +76,32 @@ def poll(job: Job) -> Result:
         return Done("The center is gone.")
     again = now() + timedelta(minutes=center.refresh_minutes) if center.refresh_minutes else None
     Center.objects.filter(pk=center.pk).update(status=Center.Status.SCANNING)
+    trouble = BROKE_OFF
     try:
         message = scan(center, job)
-    except (ProviderError, UnreadableSecret) as error:
-        offline(center, str(error))
-        return Done(f"The scan failed: {error}", again or now() + timedelta(minutes=5))
-    Center.objects.filter(pk=center.pk).update(status=Center.Status.ONLINE, status_reason="", scanned_at=now())
+        trouble = ""
+    except ProviderError as error:
+        trouble = str(error)
+        message, again = f"The scan failed: {error}", again or now() + timedelta(minutes=5)
+    finally:
+        ended(center, job, trouble)
     return Done(message, again)
 
 
-def offline(center: Center, why: str) -> None:
-    """The center does not answer: nothing is deleted, its page says why."""
-    Center.objects.filter(pk=center.pk).update(status=Center.Status.OFFLINE, status_reason=why)
-    audit.record("center.scan_failed", f"{center}: {why}", subject=center, level="error")
+@transaction.atomic
+def ended(center: Center, job: Job, trouble: str) -> None:
+    """What the center's page says after a scan; a scan that another worker has taken over says nothing.
+
+    Where the center does not answer, nothing is deleted, and its page says why.
+    """
+    if mine(job).select_for_update(no_key=True).first() is None:
+        return
+    row = Center.objects.filter(pk=center.pk)
+    if trouble:
+        row.update(status=Center.Status.OFFLINE, status_reason=trouble)
+        audit.record("center.scan_failed", f"{center}: {trouble}", subject=center, level="error")
+    else:
+        row.update(status=Center.Status.ONLINE, status_reason="", scanned_at=now())
 
 
 def scan(center: Center, job: Job | None = None) -> str:
@@ -185,6 +198,7 @@ def of_page(center: Center, page: Sequence[RemoteDesktop]) -> Iterable[Desktop]:
         .filter(center=center)
         .filter(Q(ref__in=refs) | Q(ref=None))
         .exclude(ref=None, availability=Desktop.Availability.DELETED)
+        .order_by("pk")  # in one order, as everybody who locks two desktops
     )
 
 

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from broker.connect import actions, call_url, deploy, housekeeping, inventory, launches, power
+from broker.connect import actions, call_url, deploy, housekeeping, inventory, launches, power, session_expire
 from broker.core.jobs import Kind
 
 SESSION = Kind(run=actions.run_session_command, deadline=timedelta(minutes=30))
@@ -20,4 +20,5 @@ HANDLERS: dict[str, Kind] = {
     "delete_desktop": Kind(run=actions.run_delete),
     "call_url": call_url.KIND,
     "housekeeping": housekeeping.KIND,
+    "session_expire": session_expire.KIND,
 }

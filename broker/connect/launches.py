@@ -3,11 +3,14 @@
 import socket
 from datetime import timedelta
 
+from django.db import transaction
+
 from agents.services import agent_of
 from broker.connect import power
 from broker.connect.connect import finish, go_to
+from broker.connect.happenings import Happening, happened
 from broker.connect.inventory import save_observed
-from broker.connect.models import Launch
+from broker.connect.models import DesktopSession, Launch
 from broker.connect.strangers import asked_to_leave
 from broker.core.clock import now
 from broker.core.db import assert_outside
@@ -16,9 +19,12 @@ from broker.core.models import Job
 from centers.models import Desktop
 from centers.providers.base import PowerOp, ProviderError
 from centers.services import provider
+from plans.engine import Event
+from pools.models import Assignment
 
 LOOK_AGAIN = timedelta(seconds=2)
 AGENT_TAKES = timedelta(seconds=90)  # after that the person may go on without it
+WALKED_BY = timedelta(minutes=1)  # past its deadline: its own job would have ended it
 RDP_PORT = 3389
 PROBE_SECONDS = 2.0
 Power = Desktop.Power
@@ -127,8 +133,35 @@ def waited(job: Job, desktop: Desktop) -> Result:
     """After a start, stop or reboot: look until the state has come to rest."""
     at_rest = {Power.RUNNING, Power.UNHEALTHY, Power.STOPPED, Power.ERROR}
     if desktop.power in at_rest and not desktop.wish:
+        if job.cause == PowerOp.START and desktop.power in {Power.RUNNING, Power.UNHEALTHY}:
+            arrived(desktop)
         return Done(f"AWS says {desktop.raw_state}.")
     return Later(f"AWS says {desktop.raw_state}.", now() + LOOK_AGAIN * min(job.tries, 8))
+
+
+@transaction.atomic
+def arrived(desktop: Desktop) -> None:
+    """A start that we asked for has come true: the clock of "nobody logs in after start" begins (RULES 21)."""
+    Desktop.objects.select_for_update(no_key=True).only("pk").get(pk=desktop.pk)
+    if DesktopSession.objects.filter(desktop=desktop, ended_at=None).exclude(user_name="").exists():
+        return
+    assignment = Assignment.objects.select_related("user__server").filter(desktop=desktop, closed_at=None).first()
+    happened(Happening(desktop, Event.STARTED, now(), assignment))
+
+
+def called_off(job: Job) -> str:
+    """A person cancelled the job that walks a launch: the launch ends with it. Never too late: ""."""
+    for launch in Launch.objects.select_related("user", "desktop").filter(pk=job.payload.get("launch"), ended_at=None):
+        finish(launch, Step.CANCELLED, "An administrator cancelled it.")
+    return ""
+
+
+def end_overdue() -> int:
+    """End the launches that nobody walked to their deadline; returns how many. Who walks one says why it failed."""
+    overdue = Launch.objects.select_related("user", "desktop").filter(ended_at=None, deadline__lt=now() - WALKED_BY)
+    for launch in overdue:
+        finish(launch, Step.FAILED, "The desktop did not become ready in time. Try again.")
+    return len(overdue)
 
 
 KIND = Kind(run=run, lease=timedelta(seconds=60), deadline=timedelta(hours=1))

@@ -51,17 +51,19 @@ class Typed:
 
 def sign_in(request: HttpRequest, typed: Typed, cookie: str = "") -> PortalSession:
     """Sign a person in; raises Refused with words for the page."""
-    address = client_address(request)
-    wait = throttle.wait(typed.login, address)
+    attempt = throttle.begun(typed.login, client_address(request))
+    wait = throttle.wait(attempt)
     if wait is not None:
+        throttle.forget(attempt)
         raise Refused(f"Too many failed sign-ins. Try again in {minutes(wait)}.", 429)
     try:
         server, found = verified(request, typed)
     except Refused as refused:
-        if refused.status == 200:
-            throttle.failed(typed.login, address)
+        if refused.status != 200:
+            throttle.forget(attempt)
         audit.record("auth.login_failed", f"{typed.login}: {refused.reason}", level="warning")
         raise
+    throttle.forget(attempt)
     return admitted(request, server, found, cookie)
 
 
@@ -143,29 +145,28 @@ def remote(server: AuthenticationServer, typed: Typed) -> Person | None:
 @transaction.atomic
 def admitted(request: HttpRequest, server: AuthenticationServer, found: User | Person, cookie: str) -> PortalSession:
     """Store the sign-in: user, client, role and policy, session; raises Refused where the rules give no access."""
-    user = people.keep(server, found) if isinstance(found, Person) else found
+    location = place(request)
+    seen = {"last_sign_in_at": now(), "last_location": location.pk if location else None}
+    user = people.keep(server, found, signed_in=seen) if isinstance(found, Person) else found
     if not user.is_active:
         raise Refused("Your account is disabled here. Ask your administrator.", reason="disabled in the broker")
-    location, given = place_and_standing(request, server, user)
+    given = standing(user, server, user.group_sids, location)
     if given.role is None or given.policy is None:
         raise Refused("You have no access to desktops here. Ask your administrator.", 403, given.why)
-    user.last_sign_in_at, user.last_location = now(), location.pk if location else None
-    user.save(update_fields=["last_sign_in_at", "last_location"])
+    if user is found:
+        User.objects.filter(pk=user.pk).update(**seen)
     open_django_session(request, user, backend=BACKEND)
     portal = opened(request, user, location, given, cookie)
     audit.record("auth.login_ok", f"{user} signed in by {server}: {given.why}", actor=user, user=user)
     return portal
 
 
-def place_and_standing(
-    request: HttpRequest, server: AuthenticationServer, user: User
-) -> tuple[Location | None, Standing]:
-    """Where the client is, and what the rules give this person there."""
+def place(request: HttpRequest) -> Location | None:
+    """Where the client is."""
     client = locations.described(
         request.headers.get("User-Agent", ""), client_address(request), request.headers.get("Accept-Language", "")
     )
-    location = locations.of(client, list(Location.objects.all()))
-    return location, standing(user, server, user.group_sids, location)
+    return locations.of(client, list(Location.objects.all()))
 
 
 def opened(request: HttpRequest, user: User, location: Location | None, given: Standing, cookie: str) -> PortalSession:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from agents.models import Agent
-from agents.services import command
+from agents.services import agent_of, command
 from broker.connect import facts
 from broker.connect.models import DesktopSession, Launch
 from broker.core import audit
@@ -19,11 +19,13 @@ from centers.providers.base import Outcome as ItemOutcome
 from centers.providers.base import PowerOp, Provider, ProviderBusy, ProviderError, RemoteDesktop
 from centers.providers.states import passing, possible
 from centers.services import provider, wish_ended, wish_for
+from plans.engine import Due, Event
 from plans.premise import Outcome
 
 GRACE = timedelta(seconds=60)  # how long a shutdown waits for the agent to log the user out (RULES 23)
 ASK_AGAIN = timedelta(seconds=5)
 PATIENCE = timedelta(minutes=10)  # how long a person's wish is asked again while AWS cannot be reached
+SINCE_CLICK = timedelta(minutes=15)  # how long the click that started a machine may lie before its start
 MOVING = {
     PowerOp.START: Desktop.Power.STARTING,
     PowerOp.STOP: Desktop.Power.STOPPING,
@@ -117,9 +119,9 @@ def begun(job: Job) -> datetime:
 
 def judged(job: Job, desktop: Desktop, op: PowerOp) -> Result | None:
     """Why the provider is not asked now, or None where it is."""
-    planned = "due" in job.payload
-    if planned and Launch.objects.filter(desktop=desktop, started_at__gte=begun(job)).exists():
-        return Moot("Somebody has connected meanwhile.")
+    came = connected_meanwhile(job, desktop) if "due" in job.payload else ""
+    if came:
+        return Moot(came)
     verdict = facts.verdict(job, desktop)
     if verdict.outcome is Outcome.CANCEL:
         return Moot(verdict.reason)
@@ -136,6 +138,18 @@ def judged(job: Job, desktop: Desktop, op: PowerOp) -> Result | None:
         waits = passing(desktop.raw_state) or desktop.wish
         return Later(refusal, now() + ASK_AGAIN) if waits else Failed(refusal)
     return None
+
+
+def connected_meanwhile(job: Job, desktop: Desktop) -> str:
+    """Why a planned action comes too late, or "". Without an agent nobody can say that nobody came (RULES 20, 21)."""
+    launches = Launch.objects.filter(desktop=desktop)
+    if launches.filter(started_at__gte=begun(job)).exists():
+        return "Somebody has connected meanwhile."
+    due = Due.from_json(job.payload["due"])
+    if due.because is not Event.STARTED or agent_of(desktop) is not None:
+        return ""
+    let_in = launches.filter(step=Launch.Step.DONE, ended_at__gte=due.since - SINCE_CLICK)
+    return "Somebody was let in, and no agent could tell of a login." if let_in.exists() else ""
 
 
 def graceful(job: Job) -> bool:

@@ -1,4 +1,8 @@
-"""Failed sign-ins: 5 per user and address, 50 per address, in 15 minutes (CONTRACTS 3, Sign-in)."""
+"""Failed sign-ins: 5 per user and address, 50 per address, in 15 minutes (CONTRACTS 3, Sign-in).
+
+A try is written down before the password is looked at, and forgotten when it was right: tries sent all at once count
+each other.
+"""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,10 +17,20 @@ PER_USER = 5
 PER_ADDRESS = 50
 
 
-def wait(login: str, address: str | None) -> timedelta | None:
-    """How long this person at this address has to wait, or None where a try is free. One statement."""
-    name = login.strip().lower()[:200]
-    recent = Attempt.objects.filter(address=address or "", at__gt=now() - WINDOW)
+def begun(login: str, address: str | None) -> Attempt:
+    """Write a try down, as a failure until it is forgotten."""
+    return Attempt.objects.create(login=login.strip().lower()[:200], address=address or "", at=now())
+
+
+def forget(attempt: Attempt) -> None:
+    """It was no failure."""
+    Attempt.objects.filter(pk=attempt.pk).delete()
+
+
+def wait(attempt: Attempt) -> timedelta | None:
+    """How long this person at this address has to wait, or None where the try is free. One statement."""
+    name = attempt.login
+    recent = Attempt.objects.filter(address=attempt.address, at__gt=now() - WINDOW).exclude(pk=attempt.pk)
     seen: dict[str, Any] = recent.aggregate(
         user=Count("pk", filter=Q(login=name)),
         user_first=Min("at", filter=Q(login=name)),
@@ -33,11 +47,6 @@ def wait(login: str, address: str | None) -> timedelta | None:
 def until_free(first: datetime) -> timedelta:
     """Until the oldest failure that counts has grown too old."""
     return max(first + WINDOW - now(), timedelta(seconds=1))
-
-
-def failed(login: str, address: str | None) -> None:
-    """Remember a failure."""
-    Attempt.objects.create(login=login.strip().lower()[:200], address=address or "", at=now())
 
 
 def forget_old() -> int:

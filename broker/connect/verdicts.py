@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Case, CharField, Exists, OuterRef, Q, QuerySet, Value, When
-from django.db.models.functions import Lower
+from django.db.models.functions import Cast, Concat, Lower
 
 from agents.models import Agent
 from authservers.models import User
 from broker.connect.models import DesktopSession
+from broker.core.models import Job
 from centers.models import Center, Desktop
 from policies.models import PoolAssignment
 from pools import rules
@@ -75,6 +76,13 @@ def session_of_other(asker: Asker) -> Exists:
     return Exists(live.exclude(user_id=asker.user_id) if asker.user_id else live)
 
 
+def reboot_wanted() -> Q:
+    """A reboot is asked for, planned or under way."""
+    subject = Concat(Value("desktop:"), Cast(OuterRef("pk"), CharField()))
+    waits = Job.objects.filter(subject=subject, state__in=[Job.State.PENDING, Job.State.RUNNING], kind="power")
+    return Q(wish="reboot") | Q(Exists(waits.filter(payload__op="reboot")))
+
+
 def stopped_refused(line: PoolAssignment) -> Q:
     """It is off, and this line does not offer such desktops, or only those with an agent."""
     off = Q(power__in=OFF)
@@ -123,7 +131,7 @@ def case(line: PoolAssignment, asker: Asker) -> Case:
         When(filtered(line), then=Value("FILTERED")),
     ]
     if not line.offer_pending_reboot:
-        whens.append(When(pending_reboot=True, then=Value("PENDING_REBOOT")))
+        whens.append(When(reboot_wanted(), then=Value("PENDING_REBOOT")))
     if not line.log_out_rogue:
         whens.append(When(session_of_other(asker), then=Value("SESSION_OF_OTHER")))
     return Case(*whens, default=Value(OFFERED), output_field=CharField())

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import django_filters
 from django import forms
 from django.http import HttpRequest
+
+KEY_DIGITS = 18  # a bigint has 19
 
 
 class PageFilter(django_filters.FilterSet):
@@ -18,6 +21,26 @@ class PageFilter(django_filters.FilterSet):
         for kind in self.filters.values():
             if isinstance(kind, django_filters.ChoiceFilter | django_filters.ModelChoiceFilter):
                 kind.extra.setdefault("empty_label", "Any")
+
+
+def key(text: str | None) -> int:
+    """A number that somebody sent (a row's key, a page): 0 where it is none, or larger than any key can be."""
+    return int(text) if text and is_number(text) else 0
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is a plain whole number of no more digits than a key has ("²" is a digit to Python)."""
+    return text.isascii() and text.isdigit() and len(text) <= KEY_DIGITS
+
+
+def keys(texts: Iterable[str]) -> list[int]:
+    """The keys of rows among what was sent."""
+    return [found for found in map(key, texts) if found]
+
+
+def plain(text: str) -> str:
+    """What was searched for, without the NUL that the database takes in no text."""
+    return text.replace("\0", "").strip()
 
 
 @dataclass(frozen=True)

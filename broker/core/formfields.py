@@ -12,6 +12,7 @@ from django.db.models import Q, QuerySet
 
 from broker.core import widgets, words
 from broker.core.clock import now
+from broker.core.filters import is_number, plain
 from broker.core.widgets import DUAL_LIST_LIMIT, DualList, RowsInput, SecretInput
 
 
@@ -54,11 +55,11 @@ class DualListField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]
 
     def lookup(self, term: str, chosen: Sequence[str]) -> tuple[list[widgets.Choice], list[widgets.Choice], int]:
         """(available, selected, how many are available): three statements, however long the table."""
-        keys = [value for value in chosen if value.isdigit()]
+        keys = [value for value in chosen if is_number(value)]
         rows: QuerySet[Any] = self.queryset.all()  # type: ignore[union-attr]  # never None here
         picked = {str(row.pk): self.label_from_instance(row) for row in rows.filter(pk__in=keys)} if keys else {}
         rest = rows.exclude(pk__in=keys)
-        for word in term.split():
+        for word in plain(term).split():
             rest = rest.filter(_any_of(self.search, word))
         total = rest.count()
         available = [(str(row.pk), self.label_from_instance(row)) for row in rest[:DUAL_LIST_LIMIT]]

@@ -242,10 +242,17 @@ def beat(job: Job, kind: Kind) -> bool:
 def work(kinds: Kinds) -> int:
     """Do what is due until nothing is; returns how many jobs were run."""
     count = 0
-    while jobs := claim(kinds):
-        run(jobs, kinds[jobs[0].kind])
-        count += len(jobs)
+    while ran := step(kinds):
+        count += ran
     return count
+
+
+def step(kinds: Kinds) -> int:
+    """Take one job, or one batch, and run it; returns how many jobs that were."""
+    jobs = claim(kinds)
+    if jobs:
+        run(jobs, kinds[jobs[0].kind])
+    return len(jobs)
 
 
 def run(jobs: Sequence[Job], kind: Kind) -> None:

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from broker.core import probes
 from broker.core.context import Work, working
-from broker.core.net import client_address
+from broker.core.net import client_address, says_https
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
@@ -31,7 +31,7 @@ class Probes:
 
 
 class ClientAddress:
-    """Puts the client's address and a correlation id where the log finds them."""
+    """Puts the client's address and a correlation id where the log finds them, and believes a trusted proxy's https."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -42,6 +42,8 @@ class ClientAddress:
         work = Work(client_ip=client_address(request))
         if CORRELATION.match(asked):
             work = Work(correlation_id=asked, client_ip=work.client_ip)
+        if says_https(request):
+            request.META["wsgi.url_scheme"] = "https"
         request.client_ip = work.client_ip  # type: ignore[attr-defined]
         with working(work):
             response = self.get_response(request)

@@ -5,7 +5,15 @@ from ipaddress import ip_address, ip_network
 from django.conf import settings
 from django.http import HttpRequest
 
-FORWARDED = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_FOR", "HTTP_X_REAL_IP", "HTTP_X_USHER_GATEWAY")
+FORWARDED = (
+    "HTTP_FORWARDED",
+    "HTTP_VIA",
+    "HTTP_X_FORWARDED_FOR",
+    "HTTP_X_FORWARDED_HOST",
+    "HTTP_X_FORWARDED_PROTO",
+    "HTTP_X_REAL_IP",
+    "HTTP_X_USHER_GATEWAY",
+)
 
 
 def client_address(request: HttpRequest) -> str | None:
@@ -15,6 +23,12 @@ def client_address(request: HttpRequest) -> str | None:
     while peer and hops and is_trusted(peer):
         peer = hops.pop()
     return peer if peer and is_address(peer) else None
+
+
+def says_https(request: HttpRequest) -> bool:
+    """Whether a trusted proxy says that the browser came to it by https."""
+    told = request.META.get("HTTP_X_FORWARDED_PROTO", "").rpartition(",")[2].strip().lower()
+    return told == "https" and is_trusted(str(request.META.get("REMOTE_ADDR") or ""))
 
 
 def is_address(text: str) -> bool:

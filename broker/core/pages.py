@@ -21,7 +21,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.text import capfirst
 
 from broker.core import audit, words
-from broker.core.filters import PageFilter
+from broker.core.filters import PageFilter, keys
 from broker.core.forms import PageForm
 from broker.core.tables import Listing, PageTable, Row, as_csv, listing, sorted_table
 
@@ -341,7 +341,7 @@ class Pages:
         """Do one thing with every ticked row."""
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
-        chosen = [value for value in request.POST.getlist("ids") if value.isalnum() or "-" in value]
+        chosen = keys(request.POST.getlist("ids"))
         rows = list(cls.queryset().filter(pk__in=chosen)) if chosen else []
         if not rows:
             messages.warning(request, "Nothing was ticked, so nothing was done.")

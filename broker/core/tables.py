@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 
 from broker.core import words
 from broker.core.clock import now
-from broker.core.filters import Chip, chips
+from broker.core.filters import Chip, chips, key, plain
 from broker.core.templatetags.usher import ago, copyable, status, yes_no
 
 PER_PAGE = (25, 50, 100)
@@ -205,7 +205,7 @@ class Listing:
 
 def matching(rows: QuerySet[Any], fields: Sequence[str], text: str) -> QuerySet[Any]:
     """Rows in which every word of `text` is found in one of `fields`."""
-    for word in text.split():
+    for word in plain(text).split():
         found = Q()
         for name in fields:
             found |= Q(**{f"{name}__icontains": word})
@@ -238,7 +238,7 @@ def choose_columns(table: PageTable, request: HttpRequest) -> list[ColumnChoice]
 def listing(pages: Any, request: HttpRequest) -> Listing:
     """What a list page shows for this address (CONTRACTS 3 "Lists")."""
     everything: QuerySet[Any] = pages.queryset()
-    search = request.GET.get("search", "").strip()
+    search = plain(request.GET.get("search", ""))
     filterset = pages.filterset(request.GET, queryset=everything, request=request) if pages.filterset else None
     rows = matching(filterset.qs if filterset else everything, pages.search, search)
     table = sorted_table(pages.table, rows, request, pages.order)
@@ -257,7 +257,7 @@ def listing(pages: Any, request: HttpRequest) -> Listing:
 
 
 def _number(text: str | None, allowed: Sequence[int] = ()) -> int:
-    number = int(text) if text and text.isdigit() else 0
+    number = key(text)
     if allowed:
         return number if number in allowed else allowed[0]
     return max(1, number)

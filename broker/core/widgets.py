@@ -13,6 +13,8 @@ from django.template.loader import render_to_string
 from django.utils.datastructures import MultiValueDict
 from django.utils.safestring import SafeString
 
+from broker.core.filters import is_number
+
 Choice = tuple[str, str]
 DUAL_LIST_LIMIT = 200  # CONTRACTS 3 "Dual list": above this the list is searched on the server
 
@@ -118,7 +120,7 @@ class RowsInput(TemplateWidget):
         for key in data:
             start, _, rest = key.partition("-")
             number, _, column = rest.partition("-")
-            if start == name and number.isdigit() and column:
+            if start == name and is_number(number) and column:
                 found.setdefault(int(number), TypedRow())[column] = data[key]
         rows = [found[number] for number in sorted(found)]
         if rows and self.joiner:  # the first row joins nothing, so it is not asked
@@ -135,7 +137,7 @@ class RowsInput(TemplateWidget):
         verb, _, number = step.partition("-")
         if verb == "add":
             rows.append(TypedRow({field: _start(field_) for field, field_ in self.row_form.base_fields.items()}))
-        elif verb == "remove" and number.isdigit() and int(number) < len(rows):
+        elif verb == "remove" and is_number(number) and int(number) < len(rows):
             del rows[int(number)]
         for key in [key for key in data if key.startswith(f"{name}-")]:
             del data[key]

@@ -67,7 +67,6 @@ def corp_server(facts: DirectoryFacts) -> AuthenticationServer:
         name=SERVER,
         domain=facts.domain,
         netbios=facts.netbios,
-        default_domain=True,
         directory_ids=[facts.directory_id],
         config={
             "address_by": "host",

@@ -55,8 +55,8 @@ def write_private(path: Path, text: str) -> None:
     temporary.rename(path)
 
 
-def kept_secret(path: Path, make: Callable[[], str] = lambda: secrets.token_urlsafe(32)) -> str:
-    """The secret in this file; made and kept (mode 600) at the first call."""
+def kept_secret(path: Path, make: Callable[[], str] = lambda: secrets.token_urlsafe(48)) -> str:
+    """The secret in this file; made and kept (mode 600) at the first call: 64 characters unless made otherwise."""
     if not path.exists():
         write_private(path, make() + "\n")
     return path.read_text().strip()

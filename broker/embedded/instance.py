@@ -35,6 +35,11 @@ class Instance:
         return not tls.is_loopback(self.bind) or bool(os.environ.get("USHER_TLS_CERT"))
 
     @property
+    def front_is_ours(self) -> bool:
+        """Whether agents meet no other certificate than ours: none of the operator's, and no proxy with its own."""
+        return not os.environ.get("USHER_TLS_CERT") and (self.secure or not given("USHER_PUBLIC_URL"))
+
+    @property
     def url(self) -> str:
         """The address for browsers."""
         host = self.bind if tls.is_loopback(self.bind) else tls.names(self.bind)[0]
@@ -101,6 +106,8 @@ def environment(instance: Instance, database: str, redis: str) -> dict[str, str]
         "USHER_PUBLIC_URL": instance.url,
         "USHER_BEAT_FILE": str(instance.data / "beat"),
     }
+    if instance.front_is_ours:
+        made["USHER_AGENT_CA"] = str(tls.agent_ca(instance.data)[0])
     if not tls.is_loopback(instance.bind):
         made["USHER_ALLOWED_HOSTS"] = ",".join(
             f"[{name}]" if ":" in name else name for name in tls.names(instance.bind)

@@ -16,6 +16,7 @@ from authservers.models import User
 from broker.connect.happenings import Happening, happened
 from broker.core import audit
 from broker.core.clock import now
+from broker.core.filters import key
 from broker.core.jobs import Wish, enqueue
 from broker.core.models import ref
 from broker.core.pages import SeeOther, needs
@@ -89,7 +90,7 @@ def request_deployment(order: Order) -> Desktop:
 def deploy(request: HttpRequest, pk: int) -> HttpResponse:
     """The form, and the wish it makes."""
     center = get_object_or_404(Center.objects.select_related("server"), pk=pk)
-    chosen = {"image": request.GET["image"]} if request.GET.get("image", "").isdigit() else None
+    chosen = {"image": image} if (image := key(request.GET.get("image"))) else None
     form = DeployForm(request.POST if request.method == "POST" else None, center=center, initial=chosen)
     if request.method == "POST" and form.is_valid():
         try:

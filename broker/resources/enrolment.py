@@ -25,10 +25,10 @@ from centers.pages import CenterPages
 
 def ca_sha256() -> str:
     """SHA-256 of the certificate that agents shall know the broker by; "" where none is configured (RULES 4)."""
-    name = str(getattr(settings, "AGENT_CA", ""))
-    if not name or not Path(name).is_file():
+    path = Path(settings.AGENT_CA)
+    if not settings.AGENT_CA or not path.is_file():
         return ""
-    return x509.load_pem_x509_certificate(Path(name).read_bytes()).fingerprint(hashes.SHA256()).hex()
+    return x509.load_pem_x509_certificate(path.read_bytes()).fingerprint(hashes.SHA256()).hex()
 
 
 @transaction.atomic

@@ -105,7 +105,9 @@ class ImageTable(PageTable):
 class ImageFilter(PageFilter):
     """Center, and whether it is Core."""
 
-    center = django_filters.ModelChoiceFilter(queryset=Center.objects.order_by("name"), label="Center")
+    center = django_filters.ModelChoiceFilter(
+        queryset=Center.objects.order_by("name"), label="Center", empty_label="Any"
+    )
     is_core = django_filters.ChoiceFilter(choices=CORE_CHOICES, label="Core (BYOP)", method="core")
 
     class Meta:

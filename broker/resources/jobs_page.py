@@ -15,6 +15,7 @@ from django.urls import NoReverseMatch, URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from broker.connect import deploy, launches
 from broker.core import audit, jobs
 from broker.core.clock import now
 from broker.core.filters import PageFilter
@@ -34,6 +35,13 @@ PAGES_OF = {
     "pool": "pools:edit",
     "image": "images:edit",
 }
+RECURRING = {
+    "poll": "Set the center's refresh interval to 0 instead.",
+    "gateway_status": "It ends with its gateway.",
+    "housekeeping": "The broker needs it.",
+}
+# What else ends when a person cancels a job of this kind; the words say why it is too late for that.
+WITH_IT: dict[str, Callable[[Job], str]] = {"deploy": deploy.called_off, "wait_for_start": launches.called_off}
 SECRET = ("secret", "password", "token", "key")
 
 
@@ -148,9 +156,15 @@ def run_now(request: HttpRequest, job: Job) -> str:
 
 @transaction.atomic
 def cancel(request: HttpRequest, job: Job) -> str:
-    """Call off a waiting job."""
+    """Call off a waiting job, and end what it was about to bring to its end."""
+    if job.kind in RECURRING:
+        raise Refused(f"{job.kind} {job.pk} is not cancelled: it comes again and again. {RECURRING[job.kind]}")
     if not jobs.cancel(Job.objects.filter(pk=job.pk), f"cancelled by {request.user}"):
         raise Refused(f"Job {job.pk} no longer waits, so it cannot be cancelled.")
+    job.refresh_from_db()  # what its last run wrote down; it is ours now
+    too_late = WITH_IT[job.kind](job) if job.kind in WITH_IT else ""
+    if too_late:
+        raise Refused(f"{job.kind} {job.pk} is not cancelled. {too_late}")
     event = "plan.job_cancelled" if "due" in job.payload else "job.cancelled"
     audit.record(event, f"{job.kind} for {job.subject_name or job.subject} is cancelled.", subject=job)
     return f"{job.kind} {job.pk} is cancelled."

@@ -12,7 +12,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from broker.core.filters import PageFilter
+from broker.core.filters import PageFilter, key
 from broker.core.models import LogEntry
 from broker.core.pages import Pages, needs
 from broker.core.tables import BriefColumn, PageTable, Row, StatusColumn
@@ -89,8 +89,7 @@ class LogFilter(PageFilter):
         """By "user:12", or by a part of the name of whom it concerned or who did it."""
         if value.startswith("user:"):
             number = value.removeprefix("user:")
-            did = Q(actor_id=int(number)) if number.isdigit() else Q()
-            return queryset.filter(Q(user_ref=value) | did)
+            return queryset.filter(Q(user_ref=value) | Q(actor_id=key(number)))
         return queryset.filter(Q(user_name__icontains=value) | Q(actor_name__icontains=value))
 
     def of_desktop(self, queryset: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:

@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 
 from authservers.models import User
+from broker.core.filters import plain
 from broker.core.tables import matching
 from broker.resources.desktops.pages import DesktopPages
 from broker.resources.desktops.rows import holding
@@ -64,7 +65,7 @@ SOURCES: list[Source] = [
 
 def search(request: HttpRequest) -> HttpResponse:
     """What was found, grouped; nothing that the reader may not see."""
-    text = (request.GET.get("q") or request.GET.get("search") or "").strip()
+    text = plain(request.GET.get("q") or request.GET.get("search") or "")
     allowed = [source for source in SOURCES if request.user.has_perm(f"{source.area}.view")]
     if not allowed:
         raise PermissionDenied

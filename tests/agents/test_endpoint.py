@@ -5,10 +5,13 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 import time_machine
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -20,6 +23,8 @@ from broker.connect import events
 from broker.connect.models import DesktopSession
 from broker.core.clock import now
 from broker.core.models import LogEntry
+from broker.embedded import tls
+from broker.resources.enrolment import issue
 from centers.models import Center, Desktop
 from tests import make
 
@@ -303,9 +308,63 @@ def test_a_machine_that_was_faster_than_the_scan_is_settled_by_it(center: Center
     Desktop.objects.filter(pk=early.desktop.pk).update(ref="ws-other00001", computer_name="OTHER")
     early.register()
     assert not early.said["approved"]
-    Desktop.objects.filter(pk=early.desktop.pk).update(ref="ws-early00001")
+    Desktop.objects.filter(pk=early.desktop.pk).update(
+        ref="ws-early00001", computer_name=early.desktop.computer_name, sighted_at=now()
+    )
     assert inbox.settle_waiting(center) == 1
     assert (early.row.approved, early.row.desktop) == (True, early.desktop)
+    late = Machine(early.token, early.desktop, fingerprint="another")
+    late.register()
+    assert inbox.settle_waiting(center) == 0
+
+
+def test_a_machine_of_another_name_or_of_a_stopped_desktop_waits_for_a_person(
+    center: Center, desktop: Desktop, clock: Any
+) -> None:
+    token = token_for(center)
+    stranger = Machine(token, desktop, fingerprint="another")
+    assert not stranger.register(hostname="somewhere-else").json()["approved"]
+    Desktop.objects.filter(pk=desktop.pk).update(power="stopped", raw_state="STOPPED")
+    clock.shift(1)
+    thief = Machine(token, desktop, fingerprint="a third")
+    assert not thief.register().json()["approved"]
+    Desktop.objects.filter(pk=desktop.pk).update(power="running", sighted_at=NOON - timedelta(days=1))
+    assert inbox.settle_waiting(center) == 0
+    assert not Agent.objects.exclude(desktop=None).exists()
+
+
+def test_a_desktop_that_was_asked_to_start_may_register_before_aws_says_that_it_runs(
+    center: Center, desktop: Desktop
+) -> None:
+    wish = {"wish": "start", "wish_until": now() + timedelta(minutes=5)}
+    Desktop.objects.filter(pk=desktop.pk).update(power="stopped", raw_state="STOPPED", **wish)
+    assert Machine(token_for(center), desktop).register().json()["approved"]
+
+
+def test_a_known_agent_of_a_stopped_desktop_stays_its_agent(machine: Machine, desktop: Desktop) -> None:
+    Desktop.objects.filter(pk=desktop.pk).update(power="stopped", raw_state="STOPPED")
+    machine.register(hostname="renamed")
+    assert (machine.said["approved"], machine.row.desktop) == (True, desktop)
+
+
+def test_who_is_settled_while_another_takes_the_desktop_goes_on_waiting(machine: Machine, desktop: Desktop) -> None:
+    other = Machine(machine.token, desktop, fingerprint="another")
+    other.register()
+    assert not inbox.settled(other.row, desktop)
+    assert machine.row.desktop == desktop
+
+
+def test_agents_get_the_ca_that_their_enrolment_string_names(
+    center: Center, desktop: Desktop, settings: Any, tmp_path: Path
+) -> None:
+    assert refused(send("GET", "ca")) == (404, "no_ca")
+    settings.AGENT_CA = str(tls.agent_ca(tmp_path)[0])
+    answer = send("GET", "ca")
+    assert answer["Content-Type"] == "application/x-pem-file"
+    digest = x509.load_pem_x509_certificate(answer.content).fingerprint(hashes.SHA256()).hex()
+    text = issue(center)
+    assert keys.split_enrolment(text)[1] == digest
+    assert Machine(text, desktop).register().status_code == 201
 
 
 def test_without_an_id_name_and_address_together_find_the_desktop(center: Center, desktop: Desktop) -> None:
@@ -360,6 +419,7 @@ def test_an_expired_command_is_not_given_out(machine: Machine, clock: Any) -> No
 
 def test_a_heartbeat_updates_in_place_and_files_a_row_only_on_change(machine: Machine, clock: Any) -> None:
     line = {"user": "CORP\\alice", "session": "2", "state": "active", "idle": 5}
+    events.drain()
     machine.tell("heartbeat", data={"sessions": [line]})
     filed = AgentEvent.objects.count()
     clock.shift(30)
@@ -368,6 +428,29 @@ def test_a_heartbeat_updates_in_place_and_files_a_row_only_on_change(machine: Ma
     machine.tell("heartbeat", data={"sessions": []})
     assert AgentEvent.objects.count() == filed + 1
     assert DesktopSession.objects.get().ended_at is not None
+
+
+def test_a_heartbeat_heals_also_where_its_list_is_that_of_the_one_before(machine: Machine, clock: Any) -> None:
+    machine.tell("heartbeat", data={"sessions": []})
+    machine.tell("login")
+    clock.shift(30)
+    machine.tell("heartbeat", data={"sessions": []})
+    assert DesktopSession.objects.get().ended_at == now()
+
+
+def test_a_heartbeat_of_a_new_boot_heals_a_lost_login_with_the_list_of_the_old_boot(
+    machine: Machine, clock: Any
+) -> None:
+    line = {"user": "CORP\\alice", "session": "2", "state": "active"}
+    machine.tell("login")
+    machine.tell("heartbeat", data={"sessions": [line]})
+    clock.shift(60)
+    machine.boot = "boot-2"
+    machine.tell("agent_start")
+    machine.tell("heartbeat", data={"sessions": [line]})
+    assert list(DesktopSession.objects.order_by("pk").values_list("boot_id", "ended_at")) == [
+        ("boot-1", now()), ("boot-2", None)
+    ]  # fmt: skip
 
 
 def test_a_guest_clock_two_hours_slow_moves_no_event(machine: Machine, clock: Any) -> None:

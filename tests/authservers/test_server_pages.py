@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from authservers.directories.base import DirectoryError
 from authservers.models import AuthenticationServer
+from authservers.services import directory
 from broker.core.fields import secret
 from broker.core.models import LogEntry
 from broker.demo.directory import seed
@@ -233,3 +235,10 @@ def test_the_list_costs_the_same_for_many(admin: Client, django_assert_max_num_q
 def test_load_users_is_a_link_in_the_row(admin: Client) -> None:
     row = make.server(name="Corp")
     assert f'<a class="button small" href="{LIST}{row.pk}/load-users/"' in admin.get(LIST).content.decode()
+
+
+def test_a_password_that_does_not_open_is_a_trouble_of_the_directory() -> None:
+    server = make.server()
+    server.secrets.sealed_for = "authenticationserver:0"
+    with pytest.raises(DirectoryError, match="sealed for another row"):
+        directory(server)

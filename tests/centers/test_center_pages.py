@@ -16,7 +16,10 @@ from broker.core.fields import secret
 from broker.core.models import Job, LogEntry
 from broker.demo.aws import constants
 from broker.demo.aws.server import Simulator
+from centers.checks import look, problem
 from centers.models import Center, Desktop
+from centers.providers.base import ProviderError
+from centers.services import provider
 from pools.services import release
 from tests import make
 from tests.aws_simulator import simulator
@@ -262,3 +265,11 @@ def test_the_list_is_searched_and_saved_as_a_file(admin: Client) -> None:
     make.center(name="Oregon")
     found = admin.get(f"{LIST}?search=virg&format=csv").content.decode()
     assert "Virginia" in found and "Offline" in found and "Oregon" not in found and "<" not in found
+
+
+def test_a_secret_that_does_not_open_is_a_trouble_of_the_center() -> None:
+    center = make.center()
+    center.secrets.sealed_for = "center:0"
+    with pytest.raises(ProviderError, match="sealed for another row"):
+        provider(center)
+    assert "sealed for another row" in problem(look(center))

@@ -33,6 +33,7 @@ class Handler(BaseHTTPRequestHandler):
         server.asked.append(self.path)
         if server.answer:
             self.send_response(server.answer)
+            self.send_header("Location", "/elsewhere")
             self.end_headers()
         else:
             self.wfile.write(b"this is no HTTP\r\n\r\n")
@@ -100,3 +101,16 @@ def test_nobody_there_is_given_up_in_words() -> None:
     job = worked(planned("http://127.0.0.1:1/out"), 5)
     assert (job.state, job.tries) == ("aborted", 3)
     assert "refused" in job.reason
+
+
+def test_a_redirect_is_an_answer_and_is_not_followed(listener: Listener) -> None:
+    listener.answer = 302
+    job = worked(planned(f"http://127.0.0.1:{listener.server_port}/out"))
+    assert (job.state, job.message, listener.asked) == ("finished", "It answered 302.", ["/out"])
+
+
+@pytest.mark.parametrize("host", ["169.254.169.254", "[fe80::1]", "[::ffff:169.254.169.254]"])
+def test_a_link_local_address_is_never_called(host: str) -> None:
+    job = worked(planned(f"http://{host}/latest/meta-data"), 5)
+    assert job.state == "aborted"
+    assert "link-local" in job.reason

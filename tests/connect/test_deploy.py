@@ -261,3 +261,44 @@ def test_trouble_with_the_keys_takes_a_made_desktop_from_nobody(site: World) -> 
     job.refresh_from_db()
     assert job.state == "finished"
     assert not DesktopSession.objects.exists()
+
+
+def test_trouble_with_the_keys_after_a_lost_answer_takes_a_desktop_from_nobody(site: World) -> None:
+    site.trouble("lose", "CreateWorkspaces", times=1)
+    desktop, job = wanted(site, site.person("alice"))
+    site.work()
+    site.trouble("fail", "DescribeWorkspaces", code="UnrecognizedClientException", times=2)
+    site.go_on(20)
+    job.refresh_from_db()
+    assert (job.state, site.holder(desktop)) == ("pending", site.person("alice"))
+    site.calm()
+    site.go_on(400, 20)
+    job.refresh_from_db()
+    desktop.refresh_from_db()
+    assert (job.state, desktop.availability, made_for(site, "alice")) == ("finished", "available", 1)
+    assert site.holder(desktop) == site.person("alice")
+
+
+def test_keys_that_aws_refuses_before_it_made_anything_end_the_deployment(site: World) -> None:
+    site.trouble("fail", "CreateWorkspaces", code="UnrecognizedClientException")
+    desktop, job = wanted(site, site.person("alice"))
+    site.work()
+    job.refresh_from_db()
+    assert (job.state, site.holder(desktop), "asked_at" in job.payload) == ("aborted", None, False)
+    site.calm()
+
+
+def test_a_listed_workspace_takes_over_wholly_or_not_at_all(site: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.scan()
+    listed = site.of("bob")
+    desktop, job = wanted(site, site.person("bob"))
+    with monkeypatch.context() as broken:
+        broken.setattr(deploy, "lend_this", lambda *_: (_ for _ in ()).throw(RuntimeError))
+        site.work()
+    job.refresh_from_db()
+    desktop.refresh_from_db()
+    assert (job.state, desktop.availability) == ("pending", "available")
+    assert site.holder(desktop) == site.person("bob")
+    site.go_on(60, 20)
+    assert Assignment.objects.get(closed_at=None).desktop == listed
+    assert Desktop.objects.get(pk=desktop.pk).availability == "deleted"

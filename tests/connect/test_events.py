@@ -1,14 +1,17 @@
 """What agents tell becomes sessions, and sessions belong to who has the desktop now (RULES 12, 15, 16, 19)."""
 
-from datetime import UTC, datetime
+import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import time_machine
 
+from agents import inbox
 from agents.models import Agent, AgentEvent
+from agents.protocol import parse_events
 from authservers.models import User
-from broker.connect import actions, events
+from broker.connect import actions, events, facts
 from broker.connect.models import DesktopSession
 from broker.core.clock import now
 from broker.core.models import Job, LogEntry
@@ -129,6 +132,34 @@ def test_a_heartbeat_makes_up_for_a_lost_logout(agent: Agent, desktop: Desktop, 
     assert told.outcome == "1 lost events made up for"
     assert DesktopSession.objects.get().ended_at is not None
     assert pending() == [("power", "logged_out")]
+
+
+def test_a_session_that_a_heartbeat_brings_is_known_by_its_sid_and_not_by_a_local_name(
+    agent: Agent, desktop: Desktop, alice: User
+) -> None:
+    User.objects.filter(pk=alice.pk).update(sid="S-1-5-21-1-2-3-1104")
+    make.assignment(alice, desktop)
+    lines = [
+        {"session": "2", "user": "renamed", "sid": "S-1-5-21-1-2-3-1104"},
+        {"session": 0, "sid": "S-1-5-21-1-2-3-1104"},
+        {"session": "4", "user": alice.sam, "local": True},
+        {"session": "5", "user": alice.sam, "local": False},
+    ]
+    tell(agent, "heartbeat", user="", session="", sessions=lines)
+    found = DesktopSession.objects.order_by("os_session").values_list("os_session", "user", "rogue")
+    assert list(found) == [("0", alice.pk, False), ("2", alice.pk, False), ("4", None, True), ("5", alice.pk, False)]
+
+
+def test_an_idle_rule_counts_from_the_newest_heartbeat(agent: Agent, desktop: Desktop, alice: User) -> None:
+    make.assignment(alice, desktop)
+    tell(agent, "login")
+    tell(agent, "idle", seconds=600)
+    desktop = Desktop.objects.select_related("center").get()
+    assert facts.of(desktop).idle_since == NOON - timedelta(seconds=600)
+    for idle, since in ((597, 600), (20, 20)):
+        heartbeat = {"seq": idle, "type": "heartbeat", "data": {"sessions": [{"session": "2", "idle": idle}]}}
+        inbox.take(agent.pk, parse_events(json.dumps({"boot_id": "b", "events": [heartbeat]}).encode()), now())
+        assert facts.of(desktop).idle_since == NOON - timedelta(seconds=since)
 
 
 def test_the_news_of_a_talkative_agent_keep_no_other_waiting(agent: Agent, desktop: Desktop) -> None:

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.contrib.sessions.models import Session
 
 from agents.models import Agent
 from broker.connect import housekeeping
@@ -11,6 +12,7 @@ from broker.core.clock import now
 from broker.core.jobs import Wish, enqueue
 from broker.core.models import Attempt, Job, LogEntry
 from broker.handlers import HANDLERS
+from centers.services import ask_for_scan
 from tests import make
 
 pytestmark = pytest.mark.django_db
@@ -69,3 +71,20 @@ def test_failed_sign_ins_are_forgotten_after_a_quarter_of_an_hour(monkeypatch: p
     for _ in range(3):
         LogEntry.objects.create(at=now() - timedelta(days=400), level="error", event="x", message="x")
     assert housekeeping.clear() == 2
+
+
+def test_expired_browser_sessions_go() -> None:
+    for key, hours in (("old", -1), ("open", 1)):
+        Session.objects.create(session_key=key, session_data="", expire_date=now() + timedelta(hours=hours))
+    housekeeping.clear()
+    assert list(Session.objects.values_list("session_key", flat=True)) == ["open"]
+
+
+def test_a_center_without_a_scan_to_come_gets_one_again() -> None:
+    scanned, quiet, waiting = make.center(), make.center(refresh_minutes=0), make.center()
+    ask_for_scan(waiting)
+    housekeeping.run(Job())
+    housekeeping.run(Job())
+    keys = Job.objects.filter(kind="poll", state="pending").order_by("key").values_list("key", flat=True)
+    assert list(keys) == sorted([f"poll:{scanned.pk}", f"poll:{waiting.pk}"])
+    assert f"poll:{quiet.pk}" not in keys

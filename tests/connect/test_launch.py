@@ -9,11 +9,17 @@ import pytest
 from django.test import Client
 
 from agents.models import Agent
-from broker.connect import actions, launches
-from broker.connect.models import Launch
+from broker.connect import actions, housekeeping, launches
+from broker.connect import connect as connecting
+from broker.connect.connect import Click, NotOffered, Who
+from broker.connect.happenings import Happening
+from broker.connect.models import DesktopSession, Launch
 from broker.core.clock import now
 from broker.core.models import Job, LogEntry
 from centers.models import Desktop
+from plans.engine import Event
+from plans.models import PowerControlPlan
+from policies.models import PoolAssignment
 from pools.models import Assignment
 from tests import make
 from tests.aws_simulator import of_user
@@ -238,3 +244,105 @@ def test_the_template_of_the_plan_in_force_makes_the_file(site: World) -> None:
     text = browser.get(f"/launches/{launch.pk}/file/").content.decode()
     assert "alternate shell:s:bob@CORP\r\n" in text
     assert f"remoteapplicationname:s:{site.of('bob').display_name}" in text
+
+
+def nobody_came(site: World, name: str) -> list[Job]:
+    """What the plans want where nobody logs in after the start."""
+    waiting = Job.objects.filter(subject=f"desktop:{site.of(name).pk}", payload__due__because="started")
+    return list(waiting.filter(state="pending"))
+
+
+def stop_where_nobody_comes() -> None:
+    PowerControlPlan.objects.update(started_action="shutdown", started_wait=1800)
+
+
+def test_a_start_that_was_asked_for_begins_the_clock_of_nobody_logs_in(site: World, listening: int) -> None:
+    stop_where_nobody_comes()
+    agent_on(site.of("carol"), now() - timedelta(hours=1))
+    click(site, "carol")
+    site.go_on(60)
+    planned = nobody_came(site, "carol")
+    assert [(job.payload["op"], job.context) for job in planned] == [("stop", "")]
+    assert timedelta(minutes=28) < planned[0].run_at - now() <= timedelta(minutes=30)
+    site.go_on(60)
+    assert [job.pk for job in nobody_came(site, "carol")] == [planned[0].pk]
+
+
+def test_a_start_says_nothing_of_a_desktop_where_somebody_has_a_session(site: World, listening: int) -> None:
+    stop_where_nobody_comes()
+    click(site, "carol")
+    DesktopSession.objects.create(
+        desktop=site.of("carol"), boot_id="b", os_session="2", user_name="CORP\\carol", started_at=now(),
+        changed_at=now(),
+    )  # fmt: skip
+    site.go_on(60)
+    assert nobody_came(site, "carol") == []
+
+
+def test_without_an_agent_nobody_who_was_let_in_is_cut_off(site: World, listening: int) -> None:
+    stop_where_nobody_comes()
+    _, launch = click(site, "carol")
+    site.go_on(60)
+    assert stands(launch)[0] == "done"
+    job = nobody_came(site, "carol")[0]
+    site.go_on(32 * 60, 120)
+    job.refresh_from_db()
+    assert (job.state, job.reason) == ("cancelled", "Somebody was let in, and no agent could tell of a login.")
+    assert site.calls("StopWorkspaces") == 0
+
+
+def test_cancelling_the_job_of_a_launch_ends_the_launch(site: World, client: Client) -> None:
+    _, launch = click(site, "carol")
+    job = Job.objects.get(context=f"launch:{launch.pk}")
+    make.admin_client(client).post(f"/system/jobs/{job.pk}/cancel/")
+    assert stands(launch) == ("cancelled", "An administrator cancelled it.")
+
+
+@pytest.mark.parametrize("broken", ["the job is gone", "the deadline has passed"])
+def test_a_click_begins_anew_what_nobody_walks_any_more(site: World, broken: str) -> None:
+    _, launch = click(site, "carol")
+    if broken == "the job is gone":
+        Job.objects.filter(context=f"launch:{launch.pk}").delete()
+    else:
+        Launch.objects.update(deadline=now())
+    _, second = click(site, "carol")
+    assert second != launch
+    assert stands(launch)[0] == "failed"
+    assert stands(second)[0] == "starting"
+
+
+def test_housekeeping_ends_a_launch_that_nobody_walked_to_its_deadline(site: World) -> None:
+    _, launch = click(site, "carol")
+    site.shift(15 * 60 + 30)
+    housekeeping.run(Job())
+    assert stands(launch)[0] == "starting"
+    site.shift(60)
+    housekeeping.run(Job())
+    assert stands(launch) == ("failed", "The desktop did not become ready in time. Try again.")
+
+
+def test_two_quick_clicks_start_the_clocks_of_an_assignment_once(site: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    person = site.person("dave")
+    policy = person.access.policy or make.default_policy()
+    told: list[Happening] = []
+    free = make.desktop(site.center)
+    monkeypatch.setattr(connecting, "happened", told.append)
+    line = policy.lines.get()
+    who, card = Who(person, policy), Click(free.pk, line.pk, 1)  # he has one already
+    site.shift(60)
+    PoolAssignment.objects.update(quantity=5)
+    first = connecting.connect(who, card)
+    assert connecting.connect(who, Click(0, line.pk, 1)).desktop_id == first.desktop_id
+    assert [each.event for each in told] == [Event.ASSIGNED]
+
+
+def test_a_release_that_had_the_lock_first_leaves_nothing_to_connect_to(
+    site: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = site.person("bob")
+    held = Assignment.objects.select_related("desktop", "user").get(user=person, closed_at=None)
+    actions.release(held.pk, "just before")
+    monkeypatch.setattr(connecting, "own", lambda *_: held)  # as it was read before the lock was had
+    with pytest.raises(NotOffered, match="just been released"):
+        connecting.connect(Who(person, person.access.policy or make.default_policy()), Click(held.desktop_id))
+    assert not Launch.objects.exists()

@@ -6,13 +6,15 @@ from typing import Any
 import pytest
 from django.db.models import Q
 
-from broker.connect import offers, verdicts
+from broker.connect import actions, offers, power, verdicts
 from broker.connect.models import DesktopSession
 from broker.connect.verdicts import Asker
 from broker.core.clock import now
 from broker.core.jobs import Wish, enqueue
-from broker.core.models import ref
+from broker.core.models import Job, ref
 from centers.models import Center, Desktop
+from centers.providers.base import PowerOp
+from plans.models import ReleasePlan
 from policies.models import PoolAssignment
 from pools.models import Pool
 from tests import make
@@ -192,3 +194,42 @@ def test_fifty_pools_cost_as_many_statements_as_one(center: Center, django_asser
         offers.build(person, one)
     with django_assert_max_num_queries(5):
         offers.build(person, fifty)
+
+
+@pytest.mark.parametrize("state", ["pending", "running", "finished"])
+def test_a_desktop_whose_reboot_is_pending_is_offered_only_where_the_line_says_so(center: Center, state: str) -> None:
+    machine, person = make.desktop(center), make.user(at=center.server)
+    power.ask(machine, PowerOp.REBOOT, "in the test")
+    Job.objects.update(state=state)
+    refusing = make.policy(make.pool(center), offer_pending_reboot=False)
+    assert len(names(person, make.policy(make.pool(center)))) == 1
+    assert len(names(person, refusing)) == (1 if state == "finished" else 0)
+
+
+def test_the_least_recently_offered_desktop_comes_first(center: Center) -> None:
+    first, second = (make.desktop(center, display_name=name) for name in ("A", "B"))
+    policy = make.policy(make.pool(center), offer_order=PoolAssignment.Order.LEAST_OFFERED)
+    held = make.assignment(make.user(at=center.server), first)
+    actions.release(held.pk, "in the test")
+    assert names(make.user(at=center.server), policy) == [second.name]
+
+
+def test_a_release_plan_makes_the_desktop_unavailable_until_somebody_makes_it_available(center: Center) -> None:
+    plan = ReleasePlan.objects.create(name="Once only", released_unavailable=True)
+    policy = make.policy(make.pool(center), plans={"release_plan": plan})
+    person = make.grant(make.user(at=center.server), policy=policy)
+    machine = make.desktop(center)
+    actions.release(make.assignment(person, machine).pk, "in the test")
+    machine.refresh_from_db()
+    assert (machine.availability, machine.unavailable_reason) == ("unavailable", "by release plan Once only")
+    assert names(person, policy) == []
+
+
+def test_a_plan_that_must_not_act_on_a_desktop_leaves_it_available(center: Center) -> None:
+    plan = ReleasePlan.objects.create(name="Once only", released_unavailable=True)
+    policy = make.policy(make.pool(center), plans={"release_plan": plan})
+    person = make.grant(make.user(at=center.server), policy=policy)
+    machine = make.desktop(center, plans_off=True)
+    actions.release(make.assignment(person, machine).pk, "in the test")
+    machine.refresh_from_db()
+    assert machine.availability == "available"

@@ -10,10 +10,12 @@ from django.test.utils import CaptureQueriesContext
 
 from broker.connect import actions, inventory
 from broker.connect.models import Launch, PortalSession
+from broker.core import jobs
 from broker.core.clock import now
 from broker.core.fields import set_secret
 from broker.core.models import Job, LogEntry
 from broker.demo.aws import constants
+from broker.handlers import HANDLERS
 from centers.models import Desktop, Image
 from centers.services import ask_for_scan, provider, wish_for
 from pools.models import Assignment
@@ -373,3 +375,24 @@ def test_the_next_scan_is_queued_in_the_same_transaction_and_only_one_at_a_time(
     assert following.run_at - now() == timedelta(minutes=site.center.refresh_minutes)
     assert constants.SECRET_KEY not in str(list(Job.objects.values()))
     assert not PortalSession.objects.exists()
+
+
+def polled(site: World) -> Job:
+    """A scan that a worker has taken."""
+    ask_for_scan(site.center)
+    return next(job for job in jobs.claim(HANDLERS) if job.kind == "poll")
+
+
+def test_a_scan_that_raises_leaves_no_center_scanning(site: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inventory, "settle_waiting", lambda _: (_ for _ in ()).throw(RuntimeError("a bug")))
+    jobs.run([polled(site)], HANDLERS["poll"])
+    site.center.refresh_from_db()
+    assert (site.center.status, site.center.status_reason) == ("offline", inventory.BROKE_OFF)
+
+
+def test_a_scan_that_lost_its_lease_says_nothing_of_the_center(site: World) -> None:
+    job = polled(site)
+    Job.objects.filter(pk=job.pk).update(tries=2)  # another worker has taken it over
+    inventory.poll(job)
+    site.center.refresh_from_db()
+    assert (site.center.status, site.center.scanned_at) == ("scanning", None)

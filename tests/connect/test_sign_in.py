@@ -7,7 +7,7 @@ from django.test import Client
 
 from authservers.models import User
 from broker.connect import setup
-from broker.core.models import LogEntry
+from broker.core.models import Attempt, LogEntry
 from policies.models import Role
 from tests import make
 
@@ -49,6 +49,22 @@ def test_the_sixth_try_has_to_wait_and_says_how_long(client: Client) -> None:
     answer = sign_in(client, "alice", make.PASSWORD)
     assert answer.status_code == 429
     assert "Try again in 15 minutes" in answer.content.decode()
+
+
+def test_a_try_counts_while_it_is_being_checked(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    make.user("alice")
+    seen: list[int] = []
+    check = User.check_password
+
+    def slow(person: User, raw: str) -> bool:
+        seen.append(Attempt.objects.filter(login="alice").count())
+        return check(person, raw)
+
+    monkeypatch.setattr(User, "check_password", slow)
+    sign_in(client, "alice", "nonsense")
+    assert sign_in(client, "Alice ", make.PASSWORD).status_code == 302
+    assert seen == [1, 2]
+    assert Attempt.objects.count() == 1
 
 
 def test_an_empty_password_is_refused_before_anybody_is_asked(client: Client) -> None:
@@ -115,3 +131,19 @@ def test_a_session_ends_with_its_portal_session(client: Client) -> None:
     person.portal_sessions.update(closed_at=person.created_at, close_reason="by the test")
     assert client.get("/desktops/").headers["Location"] == "/?ended=1"
     assert User.objects.filter(pk=person.pk).exists()
+
+
+@pytest.mark.parametrize("header", ["HTTP_VIA", "HTTP_X_FORWARDED_HOST", "HTTP_X_FORWARDED_PROTO"])
+def test_whatever_a_proxy_leaves_behind_closes_admin_leo(header: str) -> None:
+    assert b"wrong" in sign_in(Client(**{header: "https"}), "admin", "leo").content  # type: ignore[arg-type]
+
+
+def test_https_is_believed_of_a_trusted_proxy_only(client: Client, settings: Any) -> None:
+    def secure(**told: str) -> bool:
+        return bool(client.get("/", **told).wsgi_request.is_secure())  # type: ignore[arg-type]
+
+    assert not secure(HTTP_X_FORWARDED_PROTO="https")
+    settings.TRUSTED_PROXIES = ["127.0.0.1"]
+    assert secure(HTTP_X_FORWARDED_PROTO="https")
+    assert not secure(HTTP_X_FORWARDED_PROTO="http")
+    assert not secure(HTTP_X_FORWARDED_PROTO="https", REMOTE_ADDR="203.0.113.7")

@@ -44,8 +44,13 @@ class World:
     def scan(self) -> str:
         """One whole scan, as the job does it; returns its message."""
         self.center.refresh_from_db()
-        job = Job(kind="poll", subject=f"center:{self.center.pk}")
+        moment = datetime.now(UTC)
+        job = Job.objects.create(
+            kind="poll", subject=f"center:{self.center.pk}", state="running", tries=1, run_at=moment,
+            created_at=moment, leased_until=moment + inventory.SCAN_LEASE,
+        )  # fmt: skip
         result = inventory.poll(job)
+        job.delete()
         self.center.refresh_from_db()
         assert isinstance(result, jobs.Done)
         return result.message

@@ -96,7 +96,7 @@ def test_ticked_rows_are_done_together_and_counted(editor: Client) -> None:
 
 
 def test_a_bulk_action_without_ticks_does_nothing(editor: Client) -> None:
-    answer = editor.post("/servers/actions/check/", {"ids": ["x; drop"]}, follow=True)
+    answer = editor.post("/servers/actions/check/", {"ids": ["x; drop", "abc", "²", "-", "9" * 30]}, follow=True)
     assert said(answer) == ["Nothing was ticked, so nothing was done."]
 
 

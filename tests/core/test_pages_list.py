@@ -68,6 +68,12 @@ def test_sort_and_pages(editor: Client) -> None:
     assert names(editor, sort="password") == names(editor)
 
 
+def test_nonsense_in_the_address_is_no_error(editor: Client) -> None:
+    server("East")
+    for nonsense in ({"page": "²"}, {"per_page": "²"}, {"page": "9" * 5000}, {"search": "ea\0st"}, {"search": "\0"}):
+        assert names(editor, **nonsense) == ["East"]
+
+
 def test_rows_equal_in_the_sorted_column_appear_once_over_all_pages(editor: Client) -> None:
     for number in range(60):
         server(f"S{number:02}", position=1)

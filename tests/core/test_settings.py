@@ -41,6 +41,11 @@ def test_the_table_of_settings_in_the_docs_is_the_one_the_code_makes() -> None:
     assert (configured.BASE_DIR / "docs" / "settings.md").read_text() == table()
 
 
+def test_what_the_launcher_reads_is_in_the_table_too() -> None:
+    for name in ("PORT", "BIND", "DATA", "USHER_TLS_CERT", "USHER_TLS_KEY"):
+        assert f"| `{name}` |" in table(), name
+
+
 def test_a_wrong_switch_fails_loudly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("USHER_DEMO", "perhaps")
     with pytest.raises(env.BadSetting, match="USHER_DEMO"):

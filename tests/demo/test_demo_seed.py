@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -23,8 +24,10 @@ from broker.demo.desktops import client, image
 from broker.demo.desktops.control import Control
 from broker.demo.directory.__main__ import describe
 from broker.demo.directory.certificates import Certificates
+from broker.demo.directory.seed import LAB, STAFF
 from broker.demo.directory.server import DirectoryServer
 from broker.demo.management.commands import demo_desktop, demo_seed
+from broker.demo.walk import PERSON
 from centers.models import Center, Desktop
 from plans.models import PowerControlPlan, ReleasePlan
 from policies.models import AssignmentRule, Policy
@@ -91,6 +94,13 @@ def test_the_first_start_configures_one_directory_and_queues_a_scan(data: Path) 
     assert PowerControlPlan.objects.get(name__contains="Shutdown on logout").logged_out_action == "shutdown"
     assert ReleasePlan.objects.get(name__contains="Persistent WorkSpaces Assignment").logged_out_release == -1
     assert AssignmentRule.objects.filter(server=server).count() == 2
+    assert not server.default_domain
+
+
+def test_the_person_of_the_walk_is_in_the_second_directory_alone(settings: Any) -> None:
+    assert PERSON in {person[0] for person in LAB} - {person[0] for person in STAFF}
+    page = (settings.BASE_DIR / "docs" / "walk.md").read_text(encoding="utf-8")
+    assert page.count(f"`{PERSON}`") == 3
 
 
 def test_the_image_holds_a_token_of_the_center_that_nobody_else_can_read(data: Path) -> None:

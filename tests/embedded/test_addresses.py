@@ -8,9 +8,10 @@ import threading
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from broker.embedded import tls
-from broker.embedded.folder import CannotStart, open_folder, socket_folder
+from broker.embedded.folder import CannotStart, kept_secret, open_folder, socket_folder
 from broker.embedded.instance import Instance, check_port, environment, kept_ports, write_environment
 
 
@@ -33,12 +34,36 @@ def test_a_certificate_is_made_once_and_its_key_is_private(tmp_path: Path) -> No
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
 
 
+def test_agents_that_trust_the_ca_of_the_first_start_accept_the_fronts_certificate(tmp_path: Path) -> None:
+    ca = Path(environment(instance(tmp_path, "0.0.0.0"), "postgresql:///a", "redis://b")["USHER_AGENT_CA"])
+    certificate, _key = instance(tmp_path, "0.0.0.0").certificate()
+    issuer = x509.load_pem_x509_certificate(ca.read_bytes())
+    x509.load_pem_x509_certificate(certificate.read_bytes()).verify_directly_issued_by(issuer)
+    assert tls.agent_ca(tmp_path)[0].read_bytes() == ca.read_bytes()
+    assert stat.S_IMODE((tmp_path / "agent-ca.key").stat().st_mode) == 0o600
+
+
+def test_agents_are_told_of_no_ca_where_they_meet_the_certificate_of_somebody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("USHER_PUBLIC_URL", "https://desktops.example.test")
+    assert "USHER_AGENT_CA" not in environment(instance(tmp_path), "postgresql:///a", "redis://b")
+    assert "USHER_AGENT_CA" in environment(instance(tmp_path, "0.0.0.0"), "postgresql:///a", "redis://b")
+    monkeypatch.setenv("USHER_TLS_CERT", "/etc/usher/tls.crt")
+    assert "USHER_AGENT_CA" not in environment(instance(tmp_path, "0.0.0.0"), "postgresql:///a", "redis://b")
+
+
+def test_a_made_secret_is_as_long_as_django_wants_it(tmp_path: Path) -> None:
+    assert len(kept_secret(tmp_path / "secret-key")) == 64
+
+
 def test_browsers_that_trust_the_certificate_accept_every_name_of_it(tmp_path: Path) -> None:
     certificate, key = tmp_path / "tls.crt", tmp_path / "tls.key"
     tls.make_certificate(certificate, key, ["usher.example.test", "127.0.0.1"])
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(certificate, key)
-    client = ssl.create_default_context(cafile=str(certificate))
+    client = ssl.create_default_context(cafile=str(tmp_path / "agent-ca.pem"))
+    client.verify_flags |= ssl.VERIFY_X509_STRICT
     for name in ("usher.example.test", "127.0.0.1"):
         near, far = socket.socketpair()
         serving = threading.Thread(target=lambda far=far: server.wrap_socket(far, server_side=True).close())

@@ -7,7 +7,9 @@ from django.test import Client
 
 from authservers.directories.base import DirectoryBusy, Group
 from authservers.models import AuthenticationServer
-from broker.core.models import LogEntry
+from broker.core import jobs
+from broker.core.models import Job, LogEntry
+from broker.handlers import HANDLERS
 from policies import rule_views
 from policies.models import AssignmentRule, Location, Policy
 from tests import make
@@ -174,3 +176,27 @@ def test_the_page_costs_the_same_for_many_rules(
     AssignmentRule.objects.bulk_create([AssignmentRule(**rule) for _ in range(50)])
     with django_assert_max_num_queries(len(few.captured_queries)):
         admin.get(f"{URL}{corp.pk}/")
+
+
+def test_who_is_signed_in_gets_what_the_changed_rules_give(admin: Client, corp: AuthenticationServer) -> None:
+    boss, stranger = make.user("boss", corp, group_sids=["S-1-5-1"]), make.user("stranger", corp)
+    browser, lost = make.signed_in(Client(), boss, make.role(admin=True)), make.signed_in(Client(), stranger)
+    assert browser.get("/resources/users/").status_code == 200
+    assert admin.post(f"{URL}{corp.pk}/", rows({"group": "S-1-5-1"}, unmatched="refuse")).status_code == 303
+    jobs.work(HANDLERS)
+    assert Job.objects.get(kind="session_expire").state == "finished"
+    assert browser.get("/resources/users/").status_code == 403
+    assert browser.get("/desktops/").status_code == 200
+    assert lost.get("/desktops/").headers["Location"] == "/?ended=1"
+    assert stranger.portal_sessions.get().close_reason == "the assignment rules give no access"
+
+
+def test_nobody_gives_more_than_they_have_by_a_rule(client: Client, corp: AuthenticationServer) -> None:
+    make.defaults()
+    helper, full = make.client_with(client, assignments="edit"), make.role(admin=True).pk
+    assert "may do more than yours" in helper.post(f"{URL}{corp.pk}/", rows({"role": full})).content.decode()
+    corp.rules.create(order=1, group_sid="S-1-5-2", role_id=full, policy=make.default_policy())
+    page = helper.post(f"{URL}{corp.pk}/", rows({"role": full, "group": ""})).content.decode()
+    assert "may do more than yours" in page
+    kept = rows({"role": full, "group": "S-1-5-2"}, {"group": "S-1-5-1"})
+    assert helper.post(f"{URL}{corp.pk}/", kept).status_code == 303

@@ -179,3 +179,22 @@ def test_the_list_costs_the_same_for_many(admin: Client, django_assert_max_num_q
         admin.get(URL)
     text = admin.get(f"{URL}?format=csv").content.decode()
     assert text.count("Centers: ") == 31
+
+
+def test_all_desktops_has_no_draft(admin: Client) -> None:
+    assert admin.post(f"{URL}{make.root_pool().pk}/draft/", {"name": "x"}).status_code == 404
+
+
+def test_what_only_looks_like_an_address_is_in_no_network(admin: Client) -> None:
+    center = make.center()
+    for address in ("999.1.1.1", "010.1.1.1", "10.1.1", "10.1.1.256", ""):
+        make.desktop(center, address=address)
+    inside = make.desktop(center, address="10.1.255.0")
+    networks = [{"attribute": "address", "condition": "cidr", "value": "0.0.0.0/0"}]
+    assert list(rules.desktops(make.pool(defined_by=Pool.By.ATTRIBUTES, rules=networks))) == [inside]
+
+
+def test_a_number_that_no_number_is_is_refused_beside_its_row(admin: Client) -> None:
+    for value in ("²", "9" * 30, "-1"):
+        answer = admin.post(f"{URL}add/", data(defined_by="attributes", **rule(0, "root_gb", "gt", value)))
+        assert "is compared with a whole number" in answer.content.decode()

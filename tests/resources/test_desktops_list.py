@@ -182,3 +182,18 @@ def test_only_those_who_may_see_it(client: Client) -> None:
     assert viewer.get(f"{LIST}{machine.pk}/").status_code == 200
     assert viewer.post(f"{LIST}{machine.pk}/start/").status_code == 403
     assert viewer.get(f"{LIST}{machine.pk}/assign/").status_code == 403
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["/search/?q=%00", "/resources/desktops/?search=%00", "/resources/desktops/?pool=²", "/system/log/?user=user:²",
+     "/resources/desktops/change/note/?ids=²,abc," + "9" * 30],
+)  # fmt: skip
+def test_nonsense_in_an_address_is_no_error(admin: Client, address: str) -> None:
+    assert admin.get(address, follow=True).status_code == 200
+
+
+def test_ticked_desktops_go_on_on_a_form(admin: Client, center: Center) -> None:
+    one, two = make.desktop(center), make.desktop(center)
+    answer = admin.post("/resources/desktops/actions/note/", {"ids": [one.pk, two.pk, "²"]})
+    assert set(answer.headers["Location"].rpartition("=")[2].split("%2C")) == {str(one.pk), str(two.pk)}

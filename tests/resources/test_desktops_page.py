@@ -9,9 +9,10 @@ from agents.models import Agent, AgentCommand
 from broker.core.clock import now
 from broker.core.jobs import Wish, enqueue
 from broker.core.models import Job, LogEntry, ref
-from broker.resources.desktops import actions
+from broker.resources.desktops import actions, views
 from centers.models import Center, Desktop
 from centers.providers.base import Power, ProviderError, RemoteDesktop
+from plans.models import ReleasePlan
 from pools.models import Assignment
 from tests import make
 from tests.resources.test_desktops_list import agent, plan_job, session
@@ -148,6 +149,31 @@ def test_policy_becomes_hard_and_keeps_its_assignment(admin: Client, center: Cen
     admin.post(f"{LIST}{machine.pk}/assign/", {"login": "quinn", "kind": "hard"})
     after = Assignment.objects.get(desktop=machine, closed_at=None)
     assert (after.pk, after.kind) == (before.pk, "hard")
+
+
+@pytest.mark.parametrize(
+    ("state", "because"),
+    [
+        ({"state": "disconnected"}, {"assigned", "disconnected"}),
+        ({"state": "ended", "ended_at": now()}, {"assigned", "logged_out"}),
+        ({"state": "active"}, {"assigned"}),
+        (None, {"assigned", "no_login"}),
+    ],
+)
+def test_hard_becomes_policy_and_its_plans_act_on_how_things_stand(
+    admin: Client, center: Center, state: dict[str, Any] | None, because: set[str]
+) -> None:
+    quinn, machine = make.user("quinn", at=center.server), make.desktop(center)
+    waits = dict.fromkeys(("assigned_release", "assigned_unused_release", "logged_out_release"), 3600)
+    plan = ReleasePlan.objects.create(name="An hour", disconnected_release=3600, **waits)
+    make.grant(quinn, policy=make.policy(make.pool(center), plans={"release_plan": plan}))
+    held = make.assignment(quinn, machine, kind="hard")
+    if state is not None:
+        session(machine, quinn, assignment=held, **state)
+    assert not Job.objects.filter(kind="release").exists()
+    admin.post(f"{LIST}{machine.pk}/assign/", {"login": "quinn", "kind": "policy"})
+    waiting = Job.objects.filter(kind="release", state="pending")
+    assert {job.payload["due"]["because"] for job in waiting} == because
 
 
 def test_unavailable_needs_a_reason(admin: Client, center: Center) -> None:
@@ -309,3 +335,25 @@ def test_a_waiting_agent_is_approved_or_rejected(admin: Client, center: Center) 
     assert (first.desktop, first.approved) == (machine, True)
     assert second.revoked_at is not None
     assert "No agent is waiting" in admin.get(f"{LIST}waiting/").content.decode()
+
+
+def test_two_agents_approved_for_one_desktop_at_once_are_one_and_a_refusal(
+    admin: Client, center: Center, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = make.desktop(center)
+    first = agent(machine, approved=False, hostname="PC-1")
+    second = agent(make.desktop(center), approved=False, hostname="PC-2")
+    Agent.objects.update(desktop=None)
+    asked = views.ApproveForm.is_valid
+
+    def beaten(form: views.ApproveForm) -> bool:
+        valid = asked(form)
+        Agent.objects.filter(pk=second.pk).update(desktop=machine, approved=True)
+        return valid
+
+    monkeypatch.setattr(views.ApproveForm, "is_valid", beaten)
+    choice = {"decision": "approve", f"{first.pk}-desktop": machine.pk}
+    page = admin.post(f"{LIST}waiting/{first.pk}/", choice, follow=True).content.decode()
+    assert "was given to another agent in this very moment" in page
+    first.refresh_from_db()
+    assert (first.desktop, first.approved) == (None, False)

@@ -12,7 +12,7 @@ from broker.core import audit
 from broker.core.clock import now
 from broker.core.jobs import Wish, enqueue
 from broker.core.models import Job, LogEntry, ref
-from centers.models import Image
+from centers.models import Desktop, Image
 from policies.models import AssignmentRule, Policy
 from tests import make
 from tests.resources.test_desktops_list import agent, session
@@ -71,7 +71,7 @@ def test_the_lists_of_system_cost_the_same_for_100_rows(admin: Client) -> None:
 
 
 def test_a_waiting_job_is_run_now_or_cancelled(admin: Client) -> None:
-    later = job(run_at=now() + timedelta(hours=1))
+    later = job(kind="call_url", run_at=now() + timedelta(hours=1))
     assert "runs as soon as" in admin.post(f"{JOBS}{later.pk}/run_now/", follow=True).content.decode()
     later.refresh_from_db()
     assert later.run_at <= now()
@@ -80,6 +80,50 @@ def test_a_waiting_job_is_run_now_or_cancelled(admin: Client) -> None:
     assert later.state == "cancelled"
     assert later.reason.startswith("cancelled by Admin")
     assert LogEntry.objects.filter(event="job.cancelled").exists()
+
+
+@pytest.mark.parametrize("kind", ["poll", "housekeeping", "gateway_status"])
+def test_what_comes_again_and_again_is_not_cancelled_and_its_chain_goes_on(admin: Client, kind: str) -> None:
+    scan = job(kind=kind)
+    said = admin.post(f"{JOBS}{scan.pk}/cancel/", follow=True).content.decode()
+    assert f"{kind} {scan.pk} is not cancelled: it comes again and again." in said
+    scan.refresh_from_db()
+    assert scan.state == "pending"
+
+
+def test_a_cancelled_deployment_leaves_neither_row_nor_assignment(admin: Client) -> None:
+    center = make.center()
+    desktop = make.desktop(center, ref=None, sighted_at=None)
+    held = make.assignment(make.user(at=center.server), desktop, origin="deploy")
+    deployment = job(kind="deploy", subject=ref(desktop), payload={"user_name": "alice"})
+    admin.post(f"{JOBS}{deployment.pk}/cancel/")
+    for row in (deployment, desktop, held):
+        row.refresh_from_db()
+    assert (deployment.state, desktop.availability, held.close_reason) == (
+        "cancelled", "deleted", "deployment cancelled",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("asked", [{"ref": "ws-1"}, {}])
+def test_a_deployment_that_aws_was_asked_for_is_not_cancelled(admin: Client, asked: dict[str, str]) -> None:
+    desktop = make.desktop(make.center(), **{"ref": None, **asked})
+    payload = {} if asked else {"asked_at": now().isoformat()}
+    deployment = job(kind="deploy", subject=ref(desktop), payload=payload)
+    said = admin.post(f"{JOBS}{deployment.pk}/cancel/", follow=True).content.decode()
+    assert "AWS was asked to make this desktop already" in said
+    deployment.refresh_from_db()
+    desktop.refresh_from_db()
+    assert (deployment.state, desktop.availability) == ("pending", "available")
+
+
+def test_what_was_never_made_is_deleted_from_the_list_once_no_job_works_on_it(admin: Client) -> None:
+    ghost = make.desktop(make.center(), ref=None)
+    deployment = job(kind="deploy", subject=ref(ghost))
+    admin.post(f"/resources/desktops/{ghost.pk}/delete_list/", {"confirmed": "yes"})
+    assert Desktop.objects.filter(pk=ghost.pk).exists()
+    Job.objects.filter(pk=deployment.pk).update(state="aborted", reason="no")
+    admin.post(f"/resources/desktops/{ghost.pk}/delete_list/", {"confirmed": "yes"})
+    assert not Desktop.objects.filter(pk=ghost.pk).exists()
 
 
 def test_an_aborted_job_is_tried_again_as_a_new_one(admin: Client) -> None:

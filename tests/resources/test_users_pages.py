@@ -210,3 +210,53 @@ def test_permissions(client: Client) -> None:
     assert viewer.get(f"{LIST}add/").status_code == 403
     assert viewer.post(f"{LIST}{person.pk}/disable/", {"confirmed": "yes"}).status_code == 403
     assert make.client_with(Client(), desktops="edit").get(LIST).status_code == 403
+
+
+def test_who_may_edit_users_alone_does_not_make_an_administrator(client: Client) -> None:
+    make.defaults()
+    helper, full = make.client_with(client, users="edit"), make.role(admin=True)
+    me, person = User.objects.get(portal_sessions__isnull=False), make.user("nora")
+    answer = helper.post(f"{LIST}{person.pk}/", filled(login="nora", role=full.pk))
+    assert "may do more than yours" in str(answer.context["form"].errors["role"])
+    helper.post(f"{LIST}{me.pk}/", filled(login=me.login, role=full.pk))
+    assert helper.post(f"{LIST}add/", filled(role=full.pk)).status_code == 200
+    assert not Access.objects.filter(role=full, user__in=[person, me]).exists()
+    assert helper.post(f"{LIST}{person.pk}/", filled(login="nora", role=make.role().pk)).status_code == 303
+
+
+def test_how_an_administrator_gets_in_is_changed_by_those_who_may_change_roles(client: Client) -> None:
+    make.defaults()
+    helper = make.client_with(client, users="edit")
+    boss = make.grant(make.user("boss"), role=make.role(admin=True))
+    answer = helper.post(f"{LIST}{boss.pk}/", filled(login="other", role=make.role().pk, notes="seen", is_active=""))
+    assert answer.status_code == 303
+    helper.post(f"{LIST}{boss.pk}/disable/", {"confirmed": "yes"})
+    assert helper.post(f"{LIST}{boss.pk}/delete/").status_code == 403
+    boss = User.objects.get(pk=boss.pk)
+    assert (boss.login, boss.is_active, boss.notes, boss.access.role) == ("boss", True, "seen", make.role(admin=True))
+    assert boss.check_password(make.PASSWORD)
+
+
+def test_an_administrator_by_a_rule_is_protected_too(client: Client) -> None:
+    make.defaults()
+    helper, home = make.client_with(client, users="edit"), make.server()
+    boss = make.user("olga", at=home, group_sids=["S-1-7"])
+    AssignmentRule.objects.create(
+        server=home, group_sid="S-1-7", role=make.role(admin=True), policy=make.default_policy()
+    )
+    helper.post(f"{LIST}actions/disable/", {"ids": [boss.pk], "confirmed": "yes"})
+    assert User.objects.get(pk=boss.pk).is_active
+
+
+def test_the_last_local_administrator_stays_one(admin: Client) -> None:
+    Access.objects.filter(role__admin_ui=True).delete()
+    boss = make.grant(make.user("boss"), role=make.role(admin=True))
+    data = filled(login="boss", password="", password_again="")
+    for changes in ({"role": make.role().pk}, {"role": ""}, {"role": make.role(admin=True).pk, "is_active": ""}):
+        answer = admin.post(f"{LIST}{boss.pk}/", {**data, **changes})
+        assert "last local administrator" in str(answer.context["form"].errors)
+    page = admin.post(f"{LIST}{boss.pk}/disable/", {"confirmed": "yes"}, follow=True).content.decode()
+    assert "is the last local administrator" in page
+    assert User.objects.get(pk=boss.pk).is_active
+    make.grant(make.user("deputy"), role=make.role(admin=True))
+    assert admin.post(f"{LIST}{boss.pk}/", {**data, "role": make.role().pk}).status_code == 303

@@ -12,8 +12,9 @@ from broker.connect import actions, facts, inventory, power
 from broker.connect.models import DesktopSession
 from broker.core import audit, words
 from broker.core.clock import now
+from broker.core.filters import keys
 from broker.core.jobs import URGENT, Wish, enqueue
-from broker.core.models import ref
+from broker.core.models import Job, ref
 from broker.core.pages import Refused, SeeOther
 from broker.resources.desktops.rows import holding, listed, live
 from centers.models import Desktop
@@ -119,9 +120,9 @@ def on_a_form(key: str) -> Callable[[HttpRequest, Desktop], HttpResponse]:
     """Go on on a form (a reason, tags, a note) with this row, or with every ticked one."""
 
     def do(request: HttpRequest, row: Desktop) -> HttpResponse:
-        ids = [each for each in request.POST.getlist("ids") if each.isdigit()] or [str(row.pk)]
+        ids = keys(request.POST.getlist("ids")) or [row.pk]
         address = reverse("desktops:change", args=[key])
-        return SeeOther(f"{address}?{urlencode({'ids': ','.join(ids)})}")
+        return SeeOther(f"{address}?{urlencode({'ids': ','.join(map(str, ids))})}")
 
     return do
 
@@ -152,6 +153,12 @@ def losses(rows: Sequence[Desktop]) -> str:
     lost = f"This terminates {count}: root and user volumes ({volumes:,} GB) are lost for ever."
     lost += f" Assigned now to {words.listed(people)}." if people else ""
     return lost + (f" {words.count(len(kept), 'desktop')} may not be deleted, and stays." if kept else "")
+
+
+def never_made(row: Desktop) -> bool:
+    """A deployment that no job works on any more: there is nothing at AWS to wait for."""
+    open_states = [Job.State.PENDING, Job.State.RUNNING]
+    return row.ref is None and not Job.objects.filter(subject=ref(row), kind="deploy", state__in=open_states).exists()
 
 
 def delete_from_list(request: HttpRequest, row: Desktop) -> str:

@@ -20,8 +20,12 @@ HEARD = Q(agent__approved=True, agent__revoked_at=None)
 class DesktopFilter(PageFilter):
     """Center, pool and the five axes."""
 
-    center = django_filters.ModelChoiceFilter(queryset=Center.objects.order_by("name"), label="Center")
-    pool = django_filters.ModelChoiceFilter(queryset=Pool.objects.order_by("name"), label="Pool", method="in_pool")
+    center = django_filters.ModelChoiceFilter(
+        queryset=Center.objects.order_by("name"), label="Center", empty_label="Any"
+    )
+    pool = django_filters.ModelChoiceFilter(
+        queryset=Pool.objects.order_by("name"), label="Pool", method="in_pool", empty_label="Any"
+    )
     power = django_filters.ChoiceFilter(choices=Desktop.Power, label="Power")
     agent = django_filters.ChoiceFilter(
         choices=[

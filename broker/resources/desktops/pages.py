@@ -131,7 +131,9 @@ class DesktopPages(Pages):
             bulk=True,
             danger=True,
             confirm="The rows and their assignment history go; the log keeps what happened. AWS is not touched.",
-            applies=lambda row: row.availability in {Availability.DELETED, Availability.MISSING},
+            applies=lambda row: (
+                row.availability in {Availability.DELETED, Availability.MISSING} or actions.never_made(row)
+            ),
         ),
     }
 

@@ -1,10 +1,11 @@
 """Desktop pages that are no plain form of one row: assign, change several, delete from disk, waiting agents."""
 
+from datetime import datetime
 from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -12,8 +13,10 @@ from django.urls import reverse
 from agents.models import Agent
 from authservers.models import User
 from broker.connect.happenings import Happening, happened
+from broker.connect.models import DesktopSession
 from broker.core import audit, words
 from broker.core.clock import now
+from broker.core.filters import keys
 from broker.core.forms import PlainForm
 from broker.core.pages import Refused, SeeOther, needs
 from broker.resources.desktops import actions
@@ -68,10 +71,23 @@ def assigned(request: HttpRequest, row: Desktop, user: User, kind: str) -> str:
 def refirmed(assignment: Assignment, kind: str) -> None:
     """Policy to hard drops the release jobs and keeps the session; hard to policy lets plans act again (RULES 14)."""
     assignment.refresh_from_db()
-    if kind == Assignment.Kind.HARD:
-        happened(Happening(assignment.desktop, Event.MADE_HARD, now(), assignment))
+    for event, at in [(Event.MADE_HARD, now())] if kind == Assignment.Kind.HARD else stands_at(assignment):
+        happened(Happening(assignment.desktop, event, at, assignment))
     message = f"Now {assignment.get_kind_display().lower()} to {assignment.user}."
     audit.record("desktop.assigned", message, user=assignment.user, desktop=assignment.desktop)
+
+
+def stands_at(assignment: Assignment) -> list[tuple[Event, datetime]]:
+    """What plans would have heard of the user so far; waits start now, idleness has its own beginning."""
+    row = DesktopSession.objects.filter(assignment=assignment).order_by("-started_at", "-pk").first()
+    if row is None:
+        return [(Event.ASSIGNED, now())]
+    came = [(Event.ASSIGNED, now()), (Event.CONNECTED, now())]  # the lease begins anew; nobody waits for a first log-in
+    if row.ended_at is not None:
+        return [*came, (Event.LOGGED_OUT, now())]
+    if row.state == DesktopSession.State.DISCONNECTED:
+        return [*came, (Event.DISCONNECTED, now())]
+    return [*came, (Event.IDLE, row.idle_since)] if row.idle_since else came
 
 
 CHANGES: dict[str, tuple[str, type[PlainForm]]] = {
@@ -87,8 +103,7 @@ def change(request: HttpRequest, key: str) -> HttpResponse:
     if key not in CHANGES:
         raise Http404
     title, kind = CHANGES[key]
-    ids = [each for each in request.GET.get("ids", "").split(",") if each.isdigit()]
-    rows = list(Desktop.objects.filter(pk__in=ids))
+    rows = list(Desktop.objects.filter(pk__in=keys(request.GET.get("ids", "").split(","))))
     if not rows:
         messages.warning(request, "Nothing was ticked, so nothing was done.")
         return SeeOther(DesktopPages.url("list"))
@@ -162,24 +177,34 @@ def decide(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
     agent = get_object_or_404(waiting_agents(), pk=pk)
+    try:
+        messages.success(request, decided(request, agent))
+    except Refused as refusal:
+        messages.error(request, str(refusal))
+    return SeeOther(waiting_address())
+
+
+def decided(request: HttpRequest, agent: Agent) -> str:
+    """Carry out the decision; returns it in words, raises Refused."""
     if request.POST.get("decision") == "reject":
         told(request, agent, "rejected", {"revoked_at": now()})
-        messages.success(request, f"The agent of {agent} is rejected; its key no longer works.")
-        return SeeOther(waiting_address())
+        return f"The agent of {agent} is rejected; its key no longer works."
     form = ApproveForm(request.POST or None, agent=agent, prefix=str(agent.pk))
     desktop = form.cleaned_data.get("desktop") if form.is_valid() else None
     if desktop is None:
-        messages.error(request, "Choose the desktop that this agent runs on.")
-        return SeeOther(waiting_address())
-    told(request, agent, "approved", {"desktop": desktop, "approved": True}, desktop)
-    messages.success(request, f"The agent of {agent} belongs to {desktop} now.")
-    return SeeOther(waiting_address())
+        raise Refused("Choose the desktop that this agent runs on.")
+    try:
+        told(request, agent, "approved", {"desktop": desktop, "approved": True}, desktop)
+    except IntegrityError:
+        raise Refused(f"{desktop} was given to another agent in this very moment.") from None
+    return f"The agent of {agent} belongs to {desktop} now."
 
 
 @transaction.atomic
 def told(request: HttpRequest, agent: Agent, verb: str, change: dict[str, Any], desktop: Desktop | None = None) -> None:
-    """Store a decision about an agent, with its log entry."""
-    Agent.objects.filter(pk=agent.pk, desktop=None).update(**change)
+    """Store a decision about an agent, with its log entry; raises Refused or IntegrityError where one was faster."""
+    if not Agent.objects.filter(pk=agent.pk, desktop=None, revoked_at=None).update(**change):
+        raise Refused(f"The agent of {agent} was decided about already.")
     audit.record(f"agent.{verb}", f"Agent of {agent} {verb}.", actor=request.user, subject=agent, desktop=desktop)
 
 

@@ -10,10 +10,13 @@ from broker.connect.setup import local_server
 from broker.core.clock import now
 from broker.core.context import current
 from broker.core.forms import PageForm, SecretField, Section
+from broker.resources.users.rights import is_administrator, last_administrator
 from broker.resources.users.rows import close_sessions
+from policies.backends import beyond
 from policies.models import Access, Policy, Role
 
 SESSION_CLOSERS = frozenset({"is_active", "role", "password"})  # RULES 22: these end what is open at once
+SIGN_IN = ("login", "must_change_password", "role", "policy", "is_active")  # of an administrator: with roles.edit only
 OURS = ("login", "display_name", "email", "password", "password_again", "must_change_password")
 
 
@@ -54,9 +57,10 @@ class UserForm(PageForm):
         Section("Notes", "", ["notes"]),
     ]
 
-    def __init__(self, *args: Any, me: int | None = None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, editor: User | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.me = me
+        self.editor = editor
+        self.me = editor.pk if editor else None
         self.local = self.instance._state.adding or self.instance.server.kind == LOCAL
         if not self.local:
             for name in OURS:
@@ -66,6 +70,16 @@ class UserForm(PageForm):
         own = Access.objects.filter(user=self.instance).first() if self.instance.pk else None
         if own is not None:
             self.initial.update({"role": own.role_id, "policy": own.policy_id})
+        if editor and not editor.has_perm("roles.edit") and self.instance.pk and is_administrator(self.instance):
+            self.protect()
+
+    def protect(self) -> None:
+        """Whoever may not change roles does not change how an administrator gets in (DESIGN 11)."""
+        for name in set(SIGN_IN) & set(self.fields):
+            self.fields[name].disabled = True
+        self.fields["role"].help_text = "Only somebody who may change roles changes how an administrator signs in."
+        for name in {"password", "password_again"} & set(self.fields):
+            del self.fields[name]
 
     def prepare_password(self) -> None:
         """A new person needs one; later it is only replaced."""
@@ -92,9 +106,19 @@ class UserForm(PageForm):
             raise forms.ValidationError("You cannot disable yourself.")
         return active
 
+    def clean_role(self) -> Role | None:
+        """Nobody gives more rights than they have."""
+        role: Role | None = self.cleaned_data["role"]
+        if role and self.editor and role.pk != self.initial.get("role") and beyond(self.editor, role):
+            raise forms.ValidationError("This role may do more than yours, so you cannot give it.")
+        return role
+
     def clean(self) -> dict[str, Any]:
-        """Both passwords are the same, and good enough."""
+        """Both passwords are the same, and good enough; somebody is left who administers."""
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        role, active = cleaned.get("role"), cleaned.get("is_active", True)
+        if self.instance.pk and last_administrator(self.instance) and not (active and role and role.admin_ui):
+            self.add_error("is_active" if role and role.admin_ui else "role", "This is the last local administrator.")
         typed = cleaned.get("password", "")
         if typed != cleaned.get("password_again", ""):
             self.add_error("password_again", "The two passwords are not the same.")

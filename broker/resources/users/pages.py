@@ -2,13 +2,15 @@
 
 from typing import Any
 
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Count, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.http import urlencode
 
-from authservers.models import LOCAL, User
+from authservers.models import User
 from broker.connect import offers, plans_in_force
 from broker.connect.models import DesktopSession, PortalSession
 from broker.connect.offers import Offer
@@ -16,6 +18,7 @@ from broker.core import words
 from broker.core.models import LogEntry, ref
 from broker.core.pages import Action, Pages, Refused, note
 from broker.resources.users.forms import UserForm
+from broker.resources.users.rights import is_administrator, last_administrator
 from broker.resources.users.rows import LEFT, close_sessions, people
 from broker.resources.users.tables import UserFilter, UserTable
 from policies.models import Location
@@ -33,10 +36,19 @@ def sign_out(request: HttpRequest, person: User) -> str:
     return f"{person} is signed out. Sessions on desktops go on."
 
 
+def guard(request: HttpRequest, person: User) -> None:
+    """An administrator is disabled, enabled and deleted only by those who may change roles; raises Refused."""
+    if not request.user.has_perm("roles.edit") and is_administrator(person):
+        raise Refused(f"{person} is an administrator: that needs the permission to change roles.")
+
+
 def disable(request: HttpRequest, person: User) -> str:
     """No further sign-in, and out at once."""
     if person.pk == request.user.pk:
         raise Refused("You cannot disable yourself.")
+    guard(request, person)
+    if last_administrator(person):
+        raise Refused(f"{person} is the last local administrator.")
     with transaction.atomic():
         User.objects.filter(pk=person.pk).update(is_active=False)
         closed = close_sessions(person, f"disabled by {request.user}")
@@ -46,6 +58,7 @@ def disable(request: HttpRequest, person: User) -> str:
 
 def enable(request: HttpRequest, person: User) -> str:
     """Back in."""
+    guard(request, person)
     with transaction.atomic():
         User.objects.filter(pk=person.pk).update(is_active=True)
         note(request, "enabled", person, {"is_active": (False, True)})
@@ -102,8 +115,17 @@ class UserPages(Pages):
 
     @classmethod
     def form_kwargs(cls, request: HttpRequest, row: Any) -> dict[str, Any]:
-        """Who edits: nobody disables themselves."""
-        return {"me": request.user.pk}
+        """Who edits: nobody disables themselves, nor gives more than they have."""
+        return {"editor": request.user}
+
+    @classmethod
+    def delete_page(cls, request: HttpRequest, pk: Any) -> HttpResponse:
+        """An administrator is not deleted by those who may not change roles."""
+        try:
+            guard(request, get_object_or_404(User, pk=pk))
+        except Refused as refusal:
+            raise PermissionDenied from refusal
+        return super().delete_page(request, pk)
 
     @classmethod
     def in_use(cls, row: Any) -> list[tuple[str, str]]:
@@ -116,7 +138,7 @@ class UserPages(Pages):
     @classmethod
     def keep(cls, row: Any) -> str:
         """The last local administrator stays; whoever once had a desktop does, for the history."""
-        if row.server.kind == LOCAL and last_administrator(row):
+        if last_administrator(row):
             return "This is the last local administrator."
         if Assignment.objects.filter(user=row).exists():
             return "The history of desktops names this person. Disable them instead."
@@ -128,13 +150,6 @@ class UserPages(Pages):
         if row is None:
             return {"leavers": leavers()}
         return {**offered(row), **history(request, row)}
-
-
-def last_administrator(person: User) -> bool:
-    """Whether no other active local user would reach the administration."""
-    others = User.objects.filter(server=person.server_id, is_active=True, access__role__admin_ui=True)
-    mine = others.filter(pk=person.pk).exists()
-    return mine and not others.exclude(pk=person.pk).exists()
 
 
 def leavers() -> dict[str, int]:

@@ -43,11 +43,13 @@ class UserTable(PageTable):
     email = tables.Column(verbose_name="E-mail")
 
     def render_name(self, record: User) -> SafeString:
-        """The name, a link to the person's page."""
+        """The name, a link to the person's page; below it the e-mail address."""
         mark: SafeString | str = "" if record.is_active else badge("disabled", "warn")
         if record.gone_at is not None:
             mark = badge("left", "bad")
-        return format_html('<a class="name" href="{}">{}</a> {}', reverse("users:edit", args=[record.pk]), record, mark)
+        mail = format_html('<div class="tile-note">{}</div>', record.email) if record.email else ""
+        url = reverse("users:edit", args=[record.pk])
+        return format_html('<a class="name" href="{}">{}</a> {}{}', url, record, mark, mail)
 
     def value_name(self, record: User) -> str:
         """The name in files."""
@@ -90,7 +92,9 @@ class UserFilter(PageFilter):
     """Authentication server, state, and the lists that the dashboard leads to."""
 
     server = django_filters.ModelChoiceFilter(
-        queryset=AuthenticationServer.objects.order_by("position", "name"), label="Authentication Server"
+        queryset=AuthenticationServer.objects.order_by("position", "name"),
+        label="Authentication Server",
+        empty_label="Any",
     )
     state = django_filters.ChoiceFilter(
         choices=[
