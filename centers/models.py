@@ -173,7 +173,6 @@ class Desktop(models.Model):
     # what we decided about it
     deletable = models.BooleanField("Allow this desktop to be permanently deleted from disk", default=False)
     plans_off = models.BooleanField("Plans do not act here", default=False)
-    pending_reboot = models.BooleanField("Pending reboot", default=False)
     tags = ArrayField(models.CharField(max_length=60), default=list, blank=True)
     notes = models.TextField("Notes", max_length=4095, blank=True)
     last_used_at = models.DateTimeField("Last used", null=True, blank=True)

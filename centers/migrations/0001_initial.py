@@ -113,7 +113,6 @@ class Migration(migrations.Migration):
                 ('rdp_cert_sha256', models.CharField(blank=True, help_text='The pin; cleared by rebuild (RULES 3).', max_length=64)),
                 ('deletable', models.BooleanField(default=False, verbose_name='Allow this desktop to be permanently deleted from disk')),
                 ('plans_off', models.BooleanField(default=False, verbose_name='Plans do not act here')),
-                ('pending_reboot', models.BooleanField(default=False, verbose_name='Pending reboot')),
                 ('tags', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=60), blank=True, default=list, size=None)),
                 ('notes', models.TextField(blank=True, max_length=4095, verbose_name='Notes')),
                 ('last_used_at', models.DateTimeField(blank=True, null=True, verbose_name='Last used')),
