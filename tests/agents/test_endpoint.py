@@ -1,135 +1,23 @@
 """/agent/v1/ over HTTP: every answer of CONTRACTS 3, clones, repeats, wrong clocks."""
 
-import json
-import uuid
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 from typing import Any
 
 import pytest
-import time_machine
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from agents import inbox, keys
-from agents.models import Agent, AgentEvent, EnrolmentToken
+from agents import keys
+from agents.models import Agent, AgentEvent
 from agents.services import command
 from broker.connect import events
 from broker.connect.models import DesktopSession
 from broker.core.clock import now
-from broker.core.models import LogEntry
-from broker.embedded import tls
-from broker.resources.enrolment import issue
 from centers.models import Center, Desktop
 from tests import make
+from tests.agents.machine import Machine, refused, send, token_for
 
-pytestmark = pytest.mark.django_db
-NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-
-
-@pytest.fixture(autouse=True)
-def clock() -> Iterator[Any]:
-    make.defaults()
-    with time_machine.travel(NOON, tick=False) as stopped:
-        yield stopped
-
-
-@pytest.fixture
-def center() -> Center:
-    return make.center()
-
-
-@pytest.fixture
-def desktop(center: Center) -> Desktop:
-    return make.desktop(center)
-
-
-def token_for(center: Center, **fields: Any) -> str:
-    token = keys.new_key()
-    EnrolmentToken.objects.create(
-        center=center, digest=keys.key_hash(token), hint=token[:4], created_at=now(), **fields
-    )
-    return token
-
-
-def send(method: str, path: str, body: Any = None, key: str = "") -> Any:
-    """One call; the body may be bytes that are no JSON."""
-    content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
-    answer: Any = Client().generic(method, f"/agent/v1/{path}", content, "application/json", headers=headers)
-    return answer
-
-
-def refused(answer: Any) -> tuple[int, str]:
-    """Status and code of a refusal, which always has words."""
-    said = answer.json()
-    assert said["detail"]
-    return answer.status_code, said["error"]
-
-
-@dataclass
-class Machine:
-    """A machine with an agent; `uuid` None until it has registered."""
-
-    token: str
-    desktop: Desktop
-    fingerprint: str = "smbios-1"
-    boot: str = "boot-1"
-    uuid: str | None = None
-    key: str = ""
-    seq: int = 0
-    slow: timedelta = timedelta()
-    said: dict[str, Any] = field(default_factory=dict)
-
-    def clock(self) -> datetime:
-        return now() - self.slow
-
-    def body(self, **more: Any) -> dict[str, Any]:
-        return {
-            "token": self.token, "uuid": self.uuid, "fingerprint": self.fingerprint, "boot_id": self.boot,
-            "hostname": self.desktop.computer_name, "workspace_id": self.desktop.ref, "version": "1",
-            "addresses": [self.desktop.address], "sent_at": self.clock().isoformat(), **more,
-        }  # fmt: skip
-
-    def register(self, **more: Any) -> Any:
-        answer = send("POST", "register", self.body(**more))
-        if answer.status_code == 201:
-            self.said = answer.json()
-            self.uuid, self.key = self.said["uuid"], self.said["key"]
-        return answer
-
-    def event(self, kind: str, **more: Any) -> dict[str, Any]:
-        self.seq += 1
-        made = {"seq": self.seq, "type": kind, "at": self.clock().isoformat()}
-        if kind not in {"agent_start", "agent_stop", "heartbeat"}:
-            made |= {"user": "CORP\\alice", "session": "2"}
-        return made | more
-
-    def send(self, *told: dict[str, Any], key: str = "", boot: str = "") -> Any:
-        body = {"boot_id": boot or self.boot, "sent_at": self.clock().isoformat(), "events": list(told)}
-        return send("POST", "events", body, key or self.key)
-
-    def tell(self, kind: str, **more: Any) -> Any:
-        answer = self.send(self.event(kind, **more))
-        assert answer.status_code == 202, answer.content
-        events.drain()
-        return answer.json()
-
-    @property
-    def row(self) -> Agent:
-        return Agent.objects.get(uuid=str(self.uuid))
-
-
-@pytest.fixture
-def machine(center: Center, desktop: Desktop) -> Machine:
-    made = Machine(token_for(center), desktop)
-    assert made.register().status_code == 201
-    return made
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 
 
 def test_a_machine_registers_and_is_its_desktops_agent(machine: Machine, desktop: Desktop) -> None:
@@ -235,151 +123,6 @@ def test_a_late_agent_start_of_an_older_boot_ends_no_session(machine: Machine, c
     assert DesktopSession.objects.get().ended_at is None
     assert machine.row.boot_id == "boot-3"
     assert AgentEvent.objects.get(seq=900).outcome == "ignored: it is about an older boot"
-
-
-def test_two_clones_of_one_image_live_side_by_side(center: Center) -> None:
-    token, born_with = token_for(center), str(uuid.uuid4())
-    clones = [
-        Machine(token, make.desktop(center), fingerprint=f"smbios-{number}", boot="same", uuid=born_with)
-        for number in range(2)
-    ]
-    for _ in range(5):
-        for clone in clones:
-            assert clone.register().status_code == 201
-            assert clone.send(clone.event("login", session=str(clone.seq))).status_code == 202
-            assert send("GET", "commands", {}, clone.key).status_code == 200
-    events.drain()
-    assert Agent.objects.filter(revoked_at=None, approved=True).count() == 2
-    for clone in clones:
-        assert clone.row.desktop == clone.desktop
-        assert {each.agent.uuid for each in AgentEvent.objects.filter(agent__desktop=clone.desktop)} == {clone.row.uuid}
-        assert DesktopSession.objects.filter(desktop=clone.desktop).count() == 5
-
-
-def test_the_same_machine_that_registers_again_gets_a_new_key_and_the_old_one_ends(machine: Machine) -> None:
-    old = machine.key
-    before = machine.uuid
-    assert machine.register().status_code == 201
-    assert (machine.uuid, Agent.objects.count()) == (before, 1)
-    assert refused(send("GET", "commands", {}, old)) == (401, "bad_key")
-    assert send("GET", "commands", {}, machine.key).status_code == 200
-
-
-def test_a_second_agent_waits_while_the_first_is_heard(machine: Machine, desktop: Desktop) -> None:
-    thief = Machine(machine.token, desktop, fingerprint="another")
-    assert thief.register().status_code == 201
-    assert (thief.said["desktop"], thief.said["approved"]) == (None, False)
-    assert send("GET", "commands", {}, machine.key).status_code == 200
-    assert machine.row.desktop == desktop
-
-
-def test_a_second_agent_takes_over_from_a_silent_one_and_it_is_logged(
-    machine: Machine, desktop: Desktop, clock: Any
-) -> None:
-    clock.shift(96)
-    heir = Machine(machine.token, desktop, fingerprint="another")
-    heir.register()
-    assert heir.said["approved"]
-    assert refused(send("GET", "commands", {}, machine.key)) == (401, "revoked")
-    assert "fell silent" in LogEntry.objects.get(event="agent.replaced").message
-
-
-def test_a_machine_that_lost_its_state_takes_over_at_once(machine: Machine, desktop: Desktop, clock: Any) -> None:
-    clock.shift(1)
-    machine.tell("heartbeat")
-    again = Machine(machine.token, desktop)
-    again.register()
-    assert again.said["approved"]
-    assert again.uuid != machine.uuid
-    assert refused(send("GET", "commands", {}, machine.key)) == (401, "revoked")
-    assert "of the same machine" in LogEntry.objects.get(event="agent.replaced").message
-
-
-def test_a_machine_whose_answer_got_lost_asks_again_and_stays_one(machine: Machine, desktop: Desktop) -> None:
-    again = Machine(machine.token, desktop)
-    again.register()
-    assert again.uuid == machine.uuid
-    assert Agent.objects.count() == 1
-    assert refused(send("GET", "commands", {}, machine.key)) == (401, "bad_key")
-
-
-def test_a_machine_that_was_faster_than_the_scan_is_settled_by_it(center: Center) -> None:
-    early = Machine(token_for(center), make.desktop(center, ref="ws-early00001"))
-    Desktop.objects.filter(pk=early.desktop.pk).update(ref="ws-other00001", computer_name="OTHER")
-    early.register()
-    assert not early.said["approved"]
-    Desktop.objects.filter(pk=early.desktop.pk).update(
-        ref="ws-early00001", computer_name=early.desktop.computer_name, sighted_at=now()
-    )
-    assert inbox.settle_waiting(center) == 1
-    assert (early.row.approved, early.row.desktop) == (True, early.desktop)
-    late = Machine(early.token, early.desktop, fingerprint="another")
-    late.register()
-    assert inbox.settle_waiting(center) == 0
-
-
-def test_a_machine_of_another_name_or_of_a_stopped_desktop_waits_for_a_person(
-    center: Center, desktop: Desktop, clock: Any
-) -> None:
-    token = token_for(center)
-    stranger = Machine(token, desktop, fingerprint="another")
-    assert not stranger.register(hostname="somewhere-else").json()["approved"]
-    Desktop.objects.filter(pk=desktop.pk).update(power="stopped", raw_state="STOPPED")
-    clock.shift(1)
-    thief = Machine(token, desktop, fingerprint="a third")
-    assert not thief.register().json()["approved"]
-    Desktop.objects.filter(pk=desktop.pk).update(power="running", sighted_at=NOON - timedelta(days=1))
-    assert inbox.settle_waiting(center) == 0
-    assert not Agent.objects.exclude(desktop=None).exists()
-
-
-def test_a_desktop_that_was_asked_to_start_may_register_before_aws_says_that_it_runs(
-    center: Center, desktop: Desktop
-) -> None:
-    wish = {"wish": "start", "wish_until": now() + timedelta(minutes=5)}
-    Desktop.objects.filter(pk=desktop.pk).update(power="stopped", raw_state="STOPPED", **wish)
-    assert Machine(token_for(center), desktop).register().json()["approved"]
-
-
-def test_a_known_agent_of_a_stopped_desktop_stays_its_agent(machine: Machine, desktop: Desktop) -> None:
-    Desktop.objects.filter(pk=desktop.pk).update(power="stopped", raw_state="STOPPED")
-    machine.register(hostname="renamed")
-    assert (machine.said["approved"], machine.row.desktop) == (True, desktop)
-
-
-def test_who_is_settled_while_another_takes_the_desktop_goes_on_waiting(machine: Machine, desktop: Desktop) -> None:
-    other = Machine(machine.token, desktop, fingerprint="another")
-    other.register()
-    assert not inbox.settled(other.row, desktop)
-    assert machine.row.desktop == desktop
-
-
-def test_agents_get_the_ca_that_their_enrolment_string_names(
-    center: Center, desktop: Desktop, settings: Any, tmp_path: Path
-) -> None:
-    assert refused(send("GET", "ca")) == (404, "no_ca")
-    settings.AGENT_CA = str(tls.agent_ca(tmp_path)[0])
-    answer = send("GET", "ca")
-    assert answer["Content-Type"] == "application/x-pem-file"
-    digest = x509.load_pem_x509_certificate(answer.content).fingerprint(hashes.SHA256()).hex()
-    text = issue(center)
-    assert keys.split_enrolment(text)[1] == digest
-    assert Machine(text, desktop).register().status_code == 201
-
-
-def test_without_an_id_name_and_address_together_find_the_desktop(center: Center, desktop: Desktop) -> None:
-    for addresses, found in (([desktop.address], True), (["10.9.9.9"], False), (["198.19.1.1"], False)):
-        Agent.objects.all().delete()
-        answer = Machine(token_for(center), desktop).register(
-            workspace_id="", hostname=f"{desktop.computer_name.lower()}.corp.example.test", addresses=addresses
-        )
-        assert (answer.json()["desktop"] == str(desktop), answer.json()["approved"]) == (found, found)
-
-
-def test_a_desktop_of_another_center_is_no_match(center: Center, desktop: Desktop) -> None:
-    other = make.center()
-    said = Machine(token_for(other), desktop).register().json()
-    assert (said["desktop"], said["approved"]) == (None, False)
 
 
 def test_who_waits_for_approval_may_only_poll(center: Center, desktop: Desktop) -> None:
