@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agents.keys import key_hash, new_key
+from agents.keys import enrolment_string, key_hash, new_key
 from agents.models import Agent as AgentRow
 from agents.models import AgentEvent, EnrolmentToken
 from broker.core.clock import now
@@ -87,11 +87,11 @@ def known(center: Center, row: Workspace) -> Desktop:
 
 
 def enrolment(center: Center, **fields: Any) -> str:
-    """A token of that center."""
+    """An enrolment string of that center, as an image is baked with it: the token, and the hash of the broker's CA."""
     token = new_key()
     made = {"digest": key_hash(token), "hint": token[:6], "created_at": now()}
     EnrolmentToken.objects.create(center=center, **{**made, **fields})
-    return token
+    return enrolment_string(token, "ab" * 32)
 
 
 @contextmanager

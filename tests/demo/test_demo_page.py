@@ -10,6 +10,7 @@ import pytest
 from django.test import Client
 from pytest_django.live_server_helper import LiveServer
 
+from agents.keys import split_enrolment
 from agents.models import Agent, EnrolmentToken
 from broker.connect.models import DesktopSession
 from broker.core.clock import now
@@ -179,7 +180,7 @@ def test_the_account_misbehaves_as_chosen_and_behaves_again(here: World, client:
 def test_the_image_of_another_directory_is_baked_once_it_has_a_center(
     here: World, client: Client, tmp_path: Path
 ) -> None:
-    key = image.tokens(tmp_path)[constants.CORP_DIRECTORY]
+    key, _ca = split_enrolment(image.tokens(tmp_path)[constants.CORP_DIRECTORY])
     body = json.dumps({"directory": constants.LAB_DIRECTORY})
 
     def ask(token: str, said: str = body) -> int:

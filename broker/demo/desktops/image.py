@@ -4,6 +4,7 @@ import json
 import threading
 from pathlib import Path
 
+from agents.keys import split_enrolment
 from broker.demo.desktops.calls import Refused, Site
 from broker.demo.desktops.disk import write
 
@@ -40,8 +41,8 @@ class Image:
         with self._lock:
             held = tokens(self._data)
             if directory not in held:
-                key = next(iter(held.values()), "")
-                self._broker.call("POST", "/demo/image/", {"directory": directory}, key)
+                token, _ca = split_enrolment(next(iter(held.values()), ""))
+                self._broker.call("POST", "/demo/image/", {"directory": directory}, token)
                 held = tokens(self._data)
         if directory not in held:
             raise Refused(404, "no_token", f"No image of {directory} holds an enrolment token.")
