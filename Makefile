@@ -27,7 +27,7 @@ test: setup packages
 	$(PY) -m pytest
 
 test-fast: setup
-	$(PY) -m pytest -m 'not slow and not browser'
+	$(PY) -m pytest -n 2 -m 'not slow and not browser'
 
 lint: lint-style lint-types lint-imports lint-django
 

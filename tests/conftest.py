@@ -21,6 +21,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "broker.settings")
 if settings.configured:
     raise pytest.UsageError("DJANGO_SETTINGS_MODULE is set too early: take it out of the environment")
 django.setup()
+del os.environ["DJANGO_SETTINGS_MODULE"]  # a worker of pytest-xdist inherits it, and would read the settings too early
 # A hundred sign-ins need no hundred real hashes; tests/authservers/test_hashers.py has the product's own.
 settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 

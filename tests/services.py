@@ -22,6 +22,7 @@ from broker.embedded.redis import Redis
 from broker.embedded.spawn import spawn
 
 _PREFIX = "usher-test-"
+_OURS = "USHER_TEST_SERVICES"
 _UNSAFE_AND_FAST = (("fsync", "off"), ("synchronous_commit", "off"), ("full_page_writes", "off"))
 
 
@@ -49,9 +50,14 @@ REDIS = Redis(FOLDER)
 
 
 def set_environment() -> None:
-    """Point the settings at this run's services; addresses given from outside are used instead."""
-    os.environ.setdefault("USHER_DATABASE_URL", POSTGRES.url)
-    os.environ.setdefault("USHER_REDIS_URL", REDIS.url)
+    """Point the settings at this run's services; addresses given from outside are used instead.
+
+    A worker of pytest-xdist inherits the addresses of the run that started it, and has services of its own.
+    """
+    for name, url in (("USHER_DATABASE_URL", POSTGRES.url), ("USHER_REDIS_URL", REDIS.url)):
+        if not os.environ.get(name) or os.environ.get(name) in os.environ.get(_OURS, "").split():
+            os.environ[name] = url
+            os.environ[_OURS] = f"{os.environ.get(_OURS, '')} {url}"
     os.environ.setdefault("USHER_SECRET_KEY", secrets.token_urlsafe(48))
     os.environ.setdefault("USHER_ENCRYPTION_KEYS", Fernet.generate_key().decode())
 

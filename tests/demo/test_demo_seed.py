@@ -197,7 +197,7 @@ def test_a_name_that_may_mean_two_desktops_is_asked_about(
 
 
 def heard_back(data: Path) -> bool:
-    """Whether every machine that is on knows that it is registered: the broker's rows stand before its answer arrives."""
+    """Whether every machine that is on knows that it is registered: rows stand before the answer arrives."""
     return {each["registered"] for each in client.ask(data, "state") if each["on"]} == {True}
 
 
