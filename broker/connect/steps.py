@@ -32,19 +32,6 @@ WORDS: dict[Step, tuple[str, str]] = {
 }
 
 
-def may_follow(step: Step, following: Step) -> bool:
-    """Whether a launch may go on to `following`: forward, steps may be left out; from an end nowhere.
-
-    STARTING again is allowed before the way is open: a machine that was stopping is started after it has stopped.
-    """
-    if step in ENDS:
-        return False
-    if following in (Step.FAILED, Step.CANCELLED):
-        return True
-    again = following == Step.STARTING and WAY.index(step) <= WAY.index(Step.WAITING_FOR_AGENT)
-    return again or WAY.index(following) > WAY.index(step)
-
-
 @dataclass(frozen=True, slots=True)
 class ProgressLine:
     """One line of the progress page; `state` is done, current, todo or failed."""

@@ -1,7 +1,4 @@
-"""What holds between us and the database: no network inside a transaction, one writer where one is wanted."""
-
-from collections.abc import Iterator
-from contextlib import contextmanager
+"""What holds between us and the database: no network inside a transaction."""
 
 from django.db import connection
 
@@ -23,14 +20,3 @@ def assert_outside() -> None:
         raise InsideTransaction(
             "A network call inside a database transaction would hold its locks for as long as it takes."
         )
-
-
-@contextmanager
-def advisory_lock(number: int) -> Iterator[None]:
-    """Hold a session-wide PostgreSQL lock, so that one process at a time does what is inside."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(%s)", [number])
-        try:
-            yield
-        finally:
-            cursor.execute("SELECT pg_advisory_unlock(%s)", [number])

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.urls import NoReverseMatch, URLPattern, path, reverse
+from django.urls import NoReverseMatch, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -21,8 +21,9 @@ from broker.core.clock import now
 from broker.core.filters import PageFilter
 from broker.core.jobs import Wish, enqueue
 from broker.core.models import Job, LogEntry
-from broker.core.pages import Action, Pages, Refused, needs
-from broker.core.tables import BriefColumn, NumberColumn, PageTable, Row, StatusColumn, TimeColumn
+from broker.core.pages import Action, Refused, needs
+from broker.core.tables import BriefColumn, NumberColumn, PageTable, StatusColumn, TimeColumn
+from broker.resources.records import RecordPages
 
 State = Job.State
 STATES = {"pending": "moving", "running": "running", "finished": "done", "cancelled": "stopped", "aborted": "problem"}
@@ -196,7 +197,7 @@ def in_state(state: str) -> Callable[[Job], bool]:
     return lambda job: job.state == state
 
 
-class JobPages(Pages):
+class JobPages(RecordPages):
     """The queue."""
 
     model, area, table, filterset = Job, "jobs", JobTable, JobFilter
@@ -207,29 +208,11 @@ class JobPages(Pages):
     empty = "Scans, starts, stops, releases and deployments are listed here while they wait or run."
     search = ["kind", "subject_name", "plan", "cause", "message", "reason"]
     order = "-id"
-    can_delete = False
     actions = {
         "run_now": Action("Run now", run_now, bulk=True, applies=in_state(State.PENDING)),
         "cancel": Action("Cancel", cancel, bulk=True, danger=True, applies=in_state(State.PENDING)),
         "retry": Action("Retry", retry, bulk=True, applies=in_state(State.ABORTED)),
     }
-
-    @classmethod
-    def page_url(cls, row: Any) -> str:
-        """A job's own page."""
-        return reverse("jobs:edit", args=[row.pk])
-
-    @classmethod
-    def row(cls, request: HttpRequest, bound: Any) -> Row:
-        """Without the Edit button: nothing of a job can be edited."""
-        found = super().row(request, bound)
-        found.url = ""
-        return found
-
-    @classmethod
-    def urls(cls) -> list[URLPattern]:
-        """The list's, and a page of facts."""
-        return [path("<int:pk>/", job_page, name="edit"), *super().urls()]
 
 
 @needs("jobs.view")
@@ -257,3 +240,6 @@ def harmless(payload: Any) -> Any:
             for name, value in payload.items()
         }
     return [harmless(each) for each in payload] if isinstance(payload, list) else payload
+
+
+urlpatterns = [path("<int:pk>/", job_page, name="edit"), *JobPages.urls()]

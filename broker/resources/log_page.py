@@ -8,16 +8,17 @@ from django.db.models import Q, QuerySet
 from django.forms import DateTimeInput
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.urls import URLPattern, path, reverse
+from django.urls import path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from broker.core.filters import PageFilter, key
 from broker.core.models import LogEntry
-from broker.core.pages import Pages, needs
-from broker.core.tables import BriefColumn, PageTable, Row, StatusColumn
+from broker.core.pages import needs
+from broker.core.tables import BriefColumn, PageTable, StatusColumn
 from broker.core.templatetags.usher import clock
 from broker.resources.jobs_page import address_of, linked
+from broker.resources.records import RecordPages
 
 LEVELS = {"information": ("done", "Information"), "warning": "warning", "error": "problem"}
 
@@ -99,7 +100,7 @@ class LogFilter(PageFilter):
         )  # fmt: skip
 
 
-class LogPages(Pages):
+class LogPages(RecordPages):
     """The log."""
 
     model, area, table, filterset = LogEntry, "log", LogTable, LogFilter
@@ -108,7 +109,6 @@ class LogPages(Pages):
     empty = "Whatever happens from now on is written here."
     search = ["message", "event", "user_name", "desktop_name", "actor_name"]
     order = "-at"
-    can_delete = False
 
     @classmethod
     def links(cls, request: HttpRequest) -> list[tuple[str, str]]:
@@ -120,23 +120,6 @@ class LogPages(Pages):
             ("Changes by administrators", f"{here}?event=admin."),
             ("Power", f"{here}?event=power."),
         ]
-
-    @classmethod
-    def page_url(cls, row: Any) -> str:
-        """An entry's own page."""
-        return reverse("log:edit", args=[row.pk])
-
-    @classmethod
-    def row(cls, request: HttpRequest, bound: Any) -> Row:
-        """Without the Edit button: nothing of the log can be edited."""
-        found = super().row(request, bound)
-        found.url = ""
-        return found
-
-    @classmethod
-    def urls(cls) -> list[URLPattern]:
-        """The list's, and a page of facts."""
-        return [path("<int:pk>/", entry_page, name="edit"), *super().urls()]
 
 
 @needs("log.view")
@@ -152,3 +135,6 @@ def entry_page(request: HttpRequest, pk: int) -> HttpResponse:
         changes=[(name.replace("_", " "), *pair) for name, pair in entry.changes.items()],
     )
     return render(request, "system/entry.html", {**context, "title": entry.event})
+
+
+urlpatterns = [path("<int:pk>/", entry_page, name="edit"), *LogPages.urls()]

@@ -2,12 +2,11 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
+from broker.resources import jobs_page, log_page
 from broker.resources.dashboard import dashboard
 from broker.resources.desktops import views
 from broker.resources.desktops.pages import DesktopPages
 from broker.resources.images import ImagePages
-from broker.resources.jobs_page import JobPages
-from broker.resources.log_page import LogPages
 from broker.resources.search import search
 from broker.resources.test_login import test_login
 from broker.resources.users.pages import UserPages
@@ -28,6 +27,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("resources/desktops/", include((desktops, "desktops"))),
     path("resources/images/", include((ImagePages.urls(), "images"))),
     path("resources/users/", include((users, "users"))),
-    path("system/jobs/", include((JobPages.urls(), "jobs"))),
-    path("system/log/", include((LogPages.urls(), "log"))),
+    path("system/jobs/", include((jobs_page.urlpatterns, "jobs"))),
+    path("system/log/", include((log_page.urlpatterns, "log"))),
 ]

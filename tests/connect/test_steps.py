@@ -1,28 +1,6 @@
 """The progress page's steps."""
 
-from typing import Any
-
-import pytest
-
-from broker.connect.steps import ENDS, WAY, WORDS, Step, may_follow, progress
-
-
-@pytest.mark.parametrize(
-    ("step", "following", "may"),
-    [
-        (Step.ASSIGNING, Step.STARTING, True),
-        (Step.ASSIGNING, Step.CONNECTING, True),
-        (Step.WAITING_FOR_AGENT, Step.STARTING, True),
-        (Step.STARTING, Step.STARTING, True),
-        (Step.CONNECTING, Step.STARTING, False),
-        (Step.CONNECTING, Step.OPENING, False),
-        (Step.OPENING, Step.CANCELLED, True),
-        (Step.DONE, Step.CONNECTING, False),
-        (Step.CANCELLED, Step.FAILED, False),
-    ],
-)
-def test_a_launch_goes_forward(step: Any, following: Any, may: Any) -> None:
-    assert may_follow(step, following) is may
+from broker.connect.steps import ENDS, WAY, WORDS, Step, progress
 
 
 def test_the_page_names_its_step() -> None:
