@@ -1,4 +1,9 @@
-"""What the agent needs of an operating system. `linux/` and `windows/` each have one class that does it."""
+"""What the agent needs of an operating system. `linux/` and `windows/` each have one class that does it.
+
+Python 3.9 is the oldest that a desktop may have (agents/program/__init__.py).
+"""
+
+from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +15,7 @@ class CannotDo(Exception):
     """The machine refuses a command; the text goes back to the broker as the command's `detail`."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Session:
     """One session as the operating system shows it now.
 
@@ -27,7 +32,7 @@ class Session:
     idle: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Facts:
     """What a machine says of itself at registration. `fingerprint` tells it from its clones (RULES 1)."""
 
@@ -44,7 +49,11 @@ class Facts:
 
 
 class Machine(Protocol):
-    """An operating system. Every method may block for a second or two, none for longer; all raise only CannotDo."""
+    """An operating system. Every method may block for a second or two; all raise only CannotDo.
+
+    One exception: `do("message", …)` with `snooze` in its data returns when the person has answered, or `seconds` are
+    over; the agent calls it in a thread of its own.
+    """
 
     def facts(self) -> Facts:
         """What it is; asked at start and before each registration."""
@@ -56,4 +65,12 @@ class Machine(Protocol):
         """Whether something says "not idle" though nobody touches anything: CPU, GPU, a process on the list."""
 
     def do(self, command: str, data: Mapping[str, Any]) -> str:
-        """Carry out lock, disconnect, logout, message, shutdown, reboot, grant or revoke; returns how it went."""
+        """Carry out lock, disconnect, logout, message, shutdown, reboot, grant or revoke; returns how it went.
+
+        `data["session"]` is the number of a session that was there a moment ago, for a message only where one is meant.
+        A message `{"text", "seconds", "snooze": minutes}` offers that many more minutes: returns "snooze" where the
+        person asks for them, else "acknowledged" or "shown".
+        """
+
+    def stop_reason(self) -> str:
+        """Why the agent is told to stop just now: shutdown, restart, suspend, service or upgrade (RULES 19)."""
