@@ -147,6 +147,9 @@ class Desktop(models.Model):
     )
     wish_at = models.DateTimeField(null=True, blank=True)
     wish_until = models.DateTimeField(null=True, blank=True)
+    # whether its viewer port answered when somebody last connected
+    port_checked_at = models.DateTimeField(null=True, blank=True)
+    port_trouble = models.CharField(max_length=255, blank=True, help_text="Empty: it answered, or was never tried.")
     # axis 3: availability
     availability = models.CharField("Availability", max_length=12, choices=Availability, default=Availability.AVAILABLE)
     unavailable_reason = models.CharField("Why it is unavailable", max_length=255, blank=True)

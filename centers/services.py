@@ -58,6 +58,11 @@ def wish_ended(desktop_id: int) -> None:
     Desktop.objects.filter(pk=desktop_id).update(wish="", wish_at=None, wish_until=None)
 
 
+def port_seen(desktop_id: int, trouble: str) -> None:
+    """What the last probe of the viewer port came to; "" where it answered. A policy's backup pool asks for it."""
+    Desktop.objects.filter(pk=desktop_id).update(port_checked_at=now(), port_trouble=trouble[:255])
+
+
 def ask_for_scan(center: Center) -> Job:
     """A scan as soon as a worker is free; while one is pending it is that one, only sooner."""
     return enqueue(Wish("poll", ref(center), center.name, key=f"poll:{center.pk}"))

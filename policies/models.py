@@ -8,8 +8,16 @@ from django.db import models
 from django.db.models import Q
 
 from authservers.models import AuthenticationServer
-from plans.models import PowerControlPlan, ProtocolPlan, ReleasePlan
+from plans.models import NEVER, PowerControlPlan, ProtocolPlan, ReleasePlan
 from pools.models import Pool
+
+
+class Stopped(models.TextChoices):
+    """Whether desktops that are off are offered; they start when the user connects."""
+
+    NO = "no", "No"
+    ANY = "any", "Yes, regardless of the Usher Agent"
+    AGENT = "agent", "Yes, only if Usher Agent is installed"
 
 
 class Policy(models.Model):
@@ -22,17 +30,42 @@ class Policy(models.Model):
     session_expire = models.IntegerField("Expire broker session after", default=2880, help_text="minutes; -1 is never")
     notes = models.TextField("Notes", max_length=4095, blank=True)
     is_default = models.BooleanField(default=False, editable=False)
+    desktop_filter = models.JSONField(default=dict, blank=True, help_text="attribute rows on the desktop")
     # hard-assigned desktops (SPEC 3.5.3): no release plan, its session rules are here
     hard_display = models.PositiveSmallIntegerField("Display desktop to user as", default=5)
+    hard_offer_stopped = models.CharField(
+        "Offer stopped and suspended desktops", max_length=8, choices=Stopped, default=Stopped.ANY
+    )
+    hard_offer_without_agent = models.BooleanField("Offer running desktops without Usher Agent", default=True)
+    hard_confirm_power = models.BooleanField("Confirm desktop power state", default=False)
+    hard_log_out_rogue = models.BooleanField("Log out rogue users", default=False)
+    hard_never_rogue = models.BooleanField("Treat any logged-in user as the assigned user", default=False)
     hard_protocol_plan = models.ForeignKey(ProtocolPlan, models.PROTECT, related_name="+", null=True, blank=True)
     hard_power_plan = models.ForeignKey(PowerControlPlan, models.PROTECT, related_name="+", null=True, blank=True)
     hard_disconnected_log_out = models.IntegerField("Log out after disconnect", default=-1)
     hard_idle_lock = models.IntegerField("When idle: lock", default=-1)
     hard_idle_disconnect = models.IntegerField("When idle: disconnect", default=-1)
     hard_idle_log_out = models.IntegerField("When idle: log out", default=-1)
+    hard_idle_url_after = models.IntegerField("Call the URL", default=NEVER)
+    hard_idle_url = models.CharField("URL", max_length=500, blank=True)
+    hard_disconnected_url = models.CharField("Call this URL", max_length=500, blank=True)
+    hard_logged_out_url = models.CharField("Call this URL", max_length=500, blank=True)
+    hard_closed_as = models.CharField(
+        "Treat an unknown state as", max_length=12, choices=ReleasePlan.Closed, default=ReleasePlan.Closed.DISCONNECT
+    )
     hard_start_if_stopped = models.BooleanField("Power on if stopped", default=True)
     hard_allow_stop = models.PositiveSmallIntegerField("Allow user to stop", default=0)
     hard_allow_restart = models.PositiveSmallIntegerField("Allow user to restart", default=0)
+    hard_backup_pool = models.ForeignKey(
+        Pool, models.PROTECT, verbose_name="Backup pool", null=True, blank=True, related_name="hard_backup_policies"
+    )
+    hard_backup_if_silent = models.BooleanField("Usher Agent is unreachable", default=True)
+    hard_backup_if_closed = models.BooleanField("Viewer port is unreachable", default=False)
+    hard_backup_protocol_plan = models.ForeignKey(ProtocolPlan, models.PROTECT, related_name="+", null=True, blank=True)
+    hard_backup_power_plan = models.ForeignKey(
+        PowerControlPlan, models.PROTECT, related_name="+", null=True, blank=True
+    )
+    hard_backup_release_plan = models.ForeignKey(ReleasePlan, models.PROTECT, related_name="+", null=True, blank=True)
     rogue_power_plan = models.ForeignKey(PowerControlPlan, models.PROTECT, related_name="+", null=True, blank=True)
     rogue_release_plan = models.ForeignKey(ReleasePlan, models.PROTECT, related_name="+", null=True, blank=True)
 
@@ -70,10 +103,7 @@ class PoolAssignment(models.Model):
         LEAST_OFFERED = 3, "Least recently offered"
         RUNNING = 4, "Favour running desktops"
 
-    class Stopped(models.TextChoices):
-        NO = "no", "No"
-        ANY = "any", "Yes, regardless of the Usher Agent"
-        AGENT = "agent", "Yes, only if Usher Agent is installed"
+    Stopped = Stopped
 
     class Stop(models.IntegerChoices):
         NO = 0, "Not allowed"
@@ -123,6 +153,12 @@ class PoolAssignment(models.Model):
     backup_pool = models.ForeignKey(
         Pool, models.PROTECT, verbose_name="Backup pool", null=True, blank=True, related_name="backup_lines"
     )
+    backup_if_empty = models.BooleanField("Primary pool is empty", default=True)
+    backup_if_silent = models.BooleanField("Usher Agent is unreachable", default=False)
+    backup_if_closed = models.BooleanField("Viewer port is unreachable", default=False)
+    backup_protocol_plan = models.ForeignKey(ProtocolPlan, models.PROTECT, related_name="+", null=True, blank=True)
+    backup_power_plan = models.ForeignKey(PowerControlPlan, models.PROTECT, related_name="+", null=True, blank=True)
+    backup_release_plan = models.ForeignKey(ReleasePlan, models.PROTECT, related_name="+", null=True, blank=True)
 
     class Meta:
         ordering: ClassVar = ["policy", "order", "id"]
@@ -143,7 +179,7 @@ class Role(models.Model):
     may_start = models.BooleanField("Start own desktops", default=True)
     may_stop = models.BooleanField("Shut down own desktops", default=True)
     may_restart = models.BooleanField("Restart own desktops", default=True)
-    pages = models.JSONField(default=dict, blank=True, help_text='area -> "view" or "edit"')
+    pages = models.JSONField(default=dict, blank=True, help_text='area -> "view", "execute" or "edit"')
     notes = models.TextField("Notes", max_length=4095, blank=True)
     builtin = models.CharField(max_length=20, blank=True, editable=False, help_text="administrator or user")
 

@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
@@ -19,6 +20,11 @@ class Pool(models.Model):
         SELECTION = "selection", "Selection from parent pool"
         ALL = "all", "All desktops"
 
+    class Distribute(models.IntegerChoices):
+        RANDOM = 0, "Randomly"
+        LEAST_ASSIGNED = 1, "Center with least assignments"
+        MOST_AVAILABLE = 2, "Center with most available"
+
     name = models.CharField("Name", max_length=100, unique=True)
     display_name = models.CharField("Display name", max_length=100, blank=True)
     parent = models.ForeignKey(
@@ -30,6 +36,10 @@ class Pool(models.Model):
     match_all = models.BooleanField("Match all rules", default=True)
     rules = models.JSONField(default=list, blank=True, help_text="[{attribute, condition, value}]")
     tags = models.JSONField(default=list, blank=True)
+    never_rogue = models.BooleanField("Treat any logged-in user as the assigned user", default=False)
+    distribute = models.PositiveSmallIntegerField(
+        "Distribute offers over centers", choices=Distribute, default=Distribute.RANDOM
+    )
     is_root = models.BooleanField(default=False, editable=False)
     notes = models.TextField("Notes", max_length=4095, blank=True)
 
@@ -42,6 +52,30 @@ class Pool(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Drain(models.Model):
+    """A pool that is being emptied: offered to nobody at once, its people told, and logged out at the deadline.
+
+    `emptied` are the desktops that the drain took out of the offers; its end puts them back.
+    """
+
+    pool = models.ForeignKey(Pool, models.CASCADE, related_name="drains")
+    message = models.TextField("Message", max_length=1000)
+    deadline = models.DateTimeField("Log out at")
+    release = models.BooleanField("Release the desktops at the deadline", default=False)
+    emptied = ArrayField(models.BigIntegerField(), default=list, blank=True)
+    begun_at = models.DateTimeField()
+    begun_by = models.CharField(max_length=255)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["pool"], condition=Q(ended_at=None), name="one_drain_per_pool")
+        ]
+
+    def __str__(self) -> str:
+        return f"Drain of {self.pool}"
 
 
 class Assignment(models.Model):

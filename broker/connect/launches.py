@@ -18,7 +18,7 @@ from broker.core.jobs import Done, Kind, Later, Moot, Result
 from broker.core.models import Job
 from centers.models import Desktop
 from centers.providers.base import PowerOp, ProviderError
-from centers.services import provider
+from centers.services import port_seen, provider
 from plans.engine import Event
 from pools.models import Assignment
 
@@ -89,6 +89,7 @@ def walk(launch: Launch, desktop: Desktop) -> Result:
         return Later("Waits for the Usher Agent.", now() + LOOK_AGAIN)
     go_to(launch, Step.OPENING)
     trouble = probe(desktop.destination, RDP_PORT)
+    port_seen(desktop.pk, trouble)
     finish(launch, Step.DONE, f"The broker could not reach the desktop's RDP port: {trouble}." if trouble else "")
     return Done("The way is open." if not trouble else f"Opened with a warning: {trouble}.")
 
