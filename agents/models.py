@@ -17,6 +17,7 @@ class EnrolmentToken(models.Model):
     hint = models.CharField(max_length=8, help_text="Its first characters, to tell tokens apart.")
     created_at = models.DateTimeField()
     created_by = models.CharField(max_length=200, blank=True)
+    note = models.CharField(max_length=200, blank=True, help_text="What it is for: which image it is baked into.")
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
     used_at = models.DateTimeField(null=True, blank=True)
@@ -29,6 +30,7 @@ class Agent(models.Model):
     fingerprint = models.CharField(max_length=200, blank=True)
     key_digest = models.CharField(max_length=64, unique=True, help_text="SHA-256 of its key.")
     center = models.ForeignKey(Center, models.CASCADE, related_name="agents")
+    token = models.ForeignKey(EnrolmentToken, models.SET_NULL, null=True, blank=True, related_name="machines")
     desktop = models.OneToOneField(Desktop, models.SET_NULL, null=True, blank=True, related_name="agent")
     approved = models.BooleanField(default=False)
     hostname = models.CharField(max_length=255, blank=True)
@@ -51,6 +53,19 @@ class Agent(models.Model):
     last_seen = models.DateTimeField(null=True, blank=True)
     silent = models.BooleanField(default=False, help_text="Not heard for 95 s; set and cleared by the watch.")
     revoked_at = models.DateTimeField(null=True, blank=True)
+    why = models.CharField(max_length=200, blank=True, help_text="Why it waits for approval, or was revoked, in words.")
+    barred_from = models.ForeignKey(
+        Desktop,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="barred_agents",
+        help_text="An administrator revoked it as this desktop's agent: the next one waits for approval.",
+    )
+    polling_until = models.DateTimeField(null=True, blank=True, help_text="Until when the endpoint holds its poll.")
+    checked_at = models.DateTimeField(null=True, blank=True, help_text="When we last called its port.")
+    reachable = models.BooleanField(null=True, blank=True, help_text="Whether its port answered our call.")
+    check_detail = models.CharField(max_length=200, blank=True)
     waiting = models.BooleanField(default=False, help_text="Its inbox holds events that are not handled yet.")
 
     class Meta:

@@ -1,13 +1,7 @@
-"""Addresses of the agent protocol."""
+"""Addresses of the agent protocol: agents/calls.py routes them, for both processes alike."""
 
-from django.urls import path
+from django.urls import re_path
 
 from agents import views
 
-urlpatterns = [
-    path("ca", views.ca, name="ca"),
-    path("register", views.register, name="register"),
-    path("events", views.events, name="events"),
-    path("commands", views.commands, name="commands"),
-    path("commands/<int:command_id>", views.command, name="command"),
-]
+urlpatterns = [re_path(r"^(?P<path>[\s\S]*)$", views.call, name="call")]

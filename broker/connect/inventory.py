@@ -7,7 +7,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Lower
 
-from agents.inbox import settle_waiting
+from agents.registration import settle_waiting
 from authservers.models import User
 from broker.connect.actions import gone
 from broker.connect.happenings import Happening, happened

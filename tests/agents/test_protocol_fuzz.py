@@ -4,12 +4,13 @@ import json
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agents.protocol import EVENTS, ProtocolError, parse_events, parse_register, parse_result
 
 T = TypeVar("T")
+patient = settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)  # the machine may be busy
 
 anything: st.SearchStrategy[Any] = st.recursive(
     st.none()
@@ -44,12 +45,14 @@ def survive(parse: Callable[[bytes], T], body: bytes) -> T | None:
         return None
 
 
+@patient
 @given(st.binary(max_size=300))
 def test_any_bytes(body: Any) -> None:
     for parse in (parse_register, parse_events, parse_result):
         survive(parse, body)
 
 
+@patient
 @given(st.dictionaries(st.sampled_from(NAMES), anything | times))
 def test_any_registration(raw: Any) -> None:
     body = json.dumps(raw).encode()
@@ -59,6 +62,7 @@ def test_any_registration(raw: Any) -> None:
         storable([got.token, got.boot_id, got.hostname, got.fingerprint, got.os, *got.macs, *got.protocols])
 
 
+@patient
 @given(st.lists(events | anything, max_size=5), anything)
 def test_any_batch(many: Any, sent_at: Any) -> None:
     got = survive(parse_events, json.dumps({"boot_id": "b", "events": many}).encode())

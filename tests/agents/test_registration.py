@@ -9,7 +9,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from agents import inbox, keys
+from agents import keys, registration
 from agents.models import Agent, AgentEvent
 from broker.connect import events
 from broker.connect.models import DesktopSession
@@ -98,11 +98,11 @@ def test_a_machine_that_was_faster_than_the_scan_is_settled_by_it(center: Center
     Desktop.objects.filter(pk=early.desktop.pk).update(
         ref="ws-early00001", computer_name=early.desktop.computer_name, sighted_at=now()
     )
-    assert inbox.settle_waiting(center) == 1
+    assert registration.settle_waiting(center) == 1
     assert (early.row.approved, early.row.desktop) == (True, early.desktop)
     late = Machine(early.token, early.desktop, fingerprint="another")
     late.register()
-    assert inbox.settle_waiting(center) == 0
+    assert registration.settle_waiting(center) == 0
 
 
 def test_a_machine_of_another_name_or_of_a_stopped_desktop_waits_for_a_person(
@@ -116,7 +116,7 @@ def test_a_machine_of_another_name_or_of_a_stopped_desktop_waits_for_a_person(
     thief = Machine(token, desktop, fingerprint="a third")
     assert not thief.register().json()["approved"]
     Desktop.objects.filter(pk=desktop.pk).update(power="running", sighted_at=now() - timedelta(days=1))
-    assert inbox.settle_waiting(center) == 0
+    assert registration.settle_waiting(center) == 0
     assert not Agent.objects.exclude(desktop=None).exists()
 
 
@@ -137,7 +137,7 @@ def test_a_known_agent_of_a_stopped_desktop_stays_its_agent(machine: Machine, de
 def test_who_is_settled_while_another_takes_the_desktop_goes_on_waiting(machine: Machine, desktop: Desktop) -> None:
     other = Machine(machine.token, desktop, fingerprint="another")
     other.register()
-    assert not inbox.settled(other.row, desktop)
+    assert not registration.settled(other.row, desktop)
     assert machine.row.desktop == desktop
 
 

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 import time_machine
 
-from agents import inbox
+from agents.calls import Request, answer
+from agents.drive import drive
+from agents.keys import key_hash
 from agents.models import Agent, AgentEvent
-from agents.protocol import parse_events
 from authservers.models import User
 from broker.connect import actions, events, facts
 from broker.connect.models import DesktopSession
@@ -21,6 +22,7 @@ from tests import make
 
 pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+KEY = "c" * 43
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +50,7 @@ def alice(desktop: Desktop) -> User:
 @pytest.fixture
 def agent(desktop: Desktop) -> Agent:
     return Agent.objects.create(
-        uuid="00000000-0000-4000-8000-000000000003", key_digest="c" * 64, center=desktop.center, desktop=desktop,
+        uuid="00000000-0000-4000-8000-000000000003", key_digest=key_hash(KEY), center=desktop.center, desktop=desktop,
         approved=True, registered_at=now(), last_seen=now(), boot_id="b", boots=["b"],
     )  # fmt: skip
 
@@ -158,7 +160,8 @@ def test_an_idle_rule_counts_from_the_newest_heartbeat(agent: Agent, desktop: De
     assert facts.of(desktop).idle_since == NOON - timedelta(seconds=600)
     for idle, since in ((597, 600), (20, 20)):
         heartbeat = {"seq": idle, "type": "heartbeat", "data": {"sessions": [{"session": "2", "idle": idle}]}}
-        inbox.take(agent.pk, parse_events(json.dumps({"boot_id": "b", "events": [heartbeat]}).encode()), now())
+        body = json.dumps({"boot_id": "b", "events": [heartbeat]}).encode()
+        assert drive(answer(Request("POST", "events", "", f"Bearer {KEY}", body, now()))).status == 202
         assert facts.of(desktop).idle_since == NOON - timedelta(seconds=since)
 
 

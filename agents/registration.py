@@ -1,24 +1,21 @@
-"""What an agent's call becomes: rows. The later endpoint process shares agents/protocol.py with this."""
+"""Registration: who a machine is, and whose agent it becomes (RULES 1-3). The other calls are in agents/calls.py."""
 
 import uuid
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 
 from agents import protocol
-from agents.models import Agent, AgentCommand, AgentEvent, EnrolmentToken
-from agents.protocol import Batch, Boot, Claim, Machine, News, ProtocolError, Registration, Result
+from agents.filing import begin_boot
+from agents.models import Agent, AgentEvent, EnrolmentToken
+from agents.protocol import Claim, Machine, ProtocolError, Registration
 from agents.services import is_silent
 from broker.core import audit
 from broker.core.clock import now
 from broker.core.jobs import wake
 from centers.models import Center, Desktop
-
-BOOTS_KEPT = 20
-# Stands for a session list that may no longer be true: the next heartbeat differs from it, so it is filed and heals.
-UNKNOWN_SESSIONS = ["?"]
 
 
 def token_row(token: str) -> EnrolmentToken:
@@ -27,16 +24,6 @@ def token_row(token: str) -> EnrolmentToken:
     if row is None or row.revoked_at or (row.expires_at and row.expires_at <= now()):
         raise ProtocolError("bad_token", "The enrolment token is unknown, revoked or expired.")
     return row
-
-
-def agent_by_key(key: str) -> Agent:
-    """The agent that a key belongs to; raises ProtocolError. Looked up by hash: nothing to compare."""
-    agent = Agent.objects.select_related("desktop").filter(key_digest=protocol.key_hash(key)).first()
-    if agent is None:
-        raise ProtocolError("bad_key", "The key is unknown. Register again.")
-    if agent.revoked_at:
-        raise ProtocolError("revoked", "This agent was revoked.")
-    return agent
 
 
 @transaction.atomic
@@ -164,122 +151,9 @@ def settled(agent: Agent, desktop: Desktop) -> bool:
     return True
 
 
-def begin_boot(agent: Agent, boot_id: str, booted: datetime | None, sent: datetime | None, received: datetime) -> None:
-    """Remember a boot as known; events of it are taken from now on (CONTRACTS 2.4)."""
-    if boot_id not in agent.boots:
-        agent.boots = [*agent.boots, boot_id][-BOOTS_KEPT:]
-        agent.sessions = UNKNOWN_SESSIONS
-        agent.booted_at = protocol.event_time(received, sent, booted, None) if booted else received
-
-
 def file_boot(agent: Agent, boot_id: str, received: datetime) -> None:
     """A registration tells of a boot, too: filed before any event, so that sessions of the older boot end."""
     row = AgentEvent(agent=agent, boot_id=boot_id, seq=-1, type="register", at=received, received_at=received)
     AgentEvent.objects.bulk_create([row], ignore_conflicts=True)
     Agent.objects.filter(pk=agent.pk).update(waiting=True)
     transaction.on_commit(wake)
-
-
-@transaction.atomic
-def take(agent_id: int, batch: Batch, received: datetime) -> dict[str, Any]:
-    """File a batch of events; raises ProtocolError not_approved or unknown_boot. Repeats are told as duplicates."""
-    agent = Agent.objects.select_for_update(no_key=True).get(pk=agent_id)
-    if not agent.approved or agent.desktop_id is None:
-        raise ProtocolError("not_approved", "This machine waits for an administrator's approval.")
-    boot = protocol.boot_rule(agent.boots, batch.boot_id, batch.first_type)
-    if boot is Boot.UNKNOWN:
-        raise ProtocolError("unknown_boot", "Begin with agent_start, or register.")
-    if boot is Boot.NEW:
-        begin_boot(agent, batch.boot_id, batch.booted_at or batch.events[0].at, batch.sent_at, received)
-    agent.last_seen, agent.silent = received, False
-    agent.skew_seconds = protocol.skew(received, batch.sent_at).total_seconds()
-    rows = [row(agent, batch, news, received) for news in batch.events if filed(agent, batch, news)]
-    known = AgentEvent.objects.filter(agent=agent, boot_id=batch.boot_id, seq__in=[each.seq for each in rows])
-    duplicate = set(known.values_list("seq", flat=True))
-    AgentEvent.objects.bulk_create([each for each in rows if each.seq not in duplicate], ignore_conflicts=True)
-    if len(rows) > len(duplicate):
-        agent.waiting = True
-        transaction.on_commit(wake)
-    agent.save(update_fields=["boots", "booted_at", "last_seen", "silent", "skew_seconds", "sessions", "waiting"])
-    return {
-        "accepted": [news.seq for news in batch.events if news.seq not in duplicate],
-        "duplicate": sorted(duplicate),
-        "rejected": [{"seq": each.seq, "reason": each.reason} for each in batch.rejected],
-    }
-
-
-def filed(agent: Agent, batch: Batch, news: News) -> bool:
-    """Heartbeats update the agent in place; a row is filed only when its session list changed (CONTRACTS 2.5).
-
-    Changed since the last list or since an event: else a lost event would never be made up for.
-    """
-    if news.type != "heartbeat":
-        agent.sessions = UNKNOWN_SESSIONS if news.type in protocol.SESSION_EVENTS else agent.sessions
-        return True
-    told = news.data.get("sessions")
-    if told is None:
-        return False
-    changed = agent.sessions == UNKNOWN_SESSIONS or steady(told) != steady(agent.sessions)
-    # A boot that is not handled yet may turn out to be an older one, whose list says nothing of now.
-    agent.sessions = dated(agent, batch, news) if batch.boot_id == agent.boot_id else UNKNOWN_SESSIONS
-    return changed
-
-
-def dated(agent: Agent, batch: Batch, news: News) -> list[dict[str, Any]]:
-    """A heartbeat's session list, with the time by our clock since when each is idle (RULES 18)."""
-    received = agent.last_seen or now()
-    at = protocol.event_time(received, batch.sent_at, news.at, agent.booted_at)
-    since = [None if each.idle is None else at - timedelta(seconds=each.idle) for each in news.sessions or ()]
-    return [
-        {**told, "idle_since": idle.isoformat() if idle else None}
-        for told, idle in zip(news.data["sessions"], since, strict=True)
-    ]
-
-
-def steady(sessions: list[Any]) -> list[Any]:
-    """A session list without what changes with every heartbeat."""
-    return sorted(
-        (
-            {name: value for name, value in each.items() if name not in {"idle", "idle_since"}}
-            for each in sessions
-            if isinstance(each, dict)
-        ),
-        key=lambda each: str(each.get("session", "")),
-    )
-
-
-def row(agent: Agent, batch: Batch, news: News, received: datetime) -> AgentEvent:
-    """An event as a row, its time by our clock."""
-    return AgentEvent(
-        agent=agent,
-        boot_id=batch.boot_id,
-        seq=news.seq,
-        type=news.type,
-        user=news.user,
-        sid=news.sid,
-        local=news.local,
-        os_session=news.session,
-        at=protocol.event_time(received, batch.sent_at, news.at, agent.booted_at),
-        told_at=news.at,
-        received_at=received,
-        data=news.data,
-    )
-
-
-def commands(agent: Agent, received: datetime) -> list[dict[str, Any]]:
-    """What is asked of the agent; a poll is a sign of life. Fetched commands come again until they are answered."""
-    Agent.objects.filter(pk=agent.pk).update(last_seen=received, silent=False)
-    if not agent.approved:
-        return []
-    waiting = AgentCommand.objects.filter(agent=agent, done_at=None, expires_at__gt=received)
-    found = [{"id": each.pk, "type": each.type, "data": each.data} for each in waiting]
-    if found:
-        waiting.filter(fetched_at=None).update(fetched_at=received)
-    return found
-
-
-def answered(agent: Agent, command_id: int, result: Result, received: datetime) -> bool:
-    """Store the answer to a command; False where it is not this agent's. A second answer changes nothing."""
-    mine = AgentCommand.objects.filter(pk=command_id, agent=agent)
-    mine.filter(done_at=None).update(done_at=received, ok=result.ok, detail=result.detail)
-    return mine.exists()
