@@ -1,9 +1,9 @@
 """Plans said in words, for cards, Test Login, the job queue and the log. Pure (SPEC A.4, A.8)."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from plans.engine import AWAY, Action, Due, Event, Step
+from plans.engine import Action, Due, Event, Step
 from plans.waits import duration_words
 
 DO: dict[Action, str] = {
@@ -53,12 +53,6 @@ def steps_in_words(steps: Iterable[Step]) -> list[str]:
     """What plans will do, one sentence each, in the order in which a session meets them; empty where nothing."""
     ordered = sorted((step for step in steps if step.on in ORDER), key=lambda step: (ORDER.index(step.on), step.after))
     return [_capital(_sentence(step.do, step.on, step.after)) + "." for step in ordered]
-
-
-def future(due: Due, local: datetime, who: str = "the user") -> str:
-    """A line of the timeline, `local` being `due.at` in the reader's zone: "14:32 restart, unless bob returns"."""
-    unless = f", unless {who} returns" if due.because in AWAY else ""
-    return f"{local:%H:%M} {DO[due.do]}{unless}"
 
 
 def _sentence(do: Action, on: Event, wait: timedelta) -> str:

@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 
-from broker.connect import leaving
+from broker.connect import outlook
+from broker.connect.future import YOU, Outlook
+from broker.connect.future import outlook as in_words
 from broker.connect.models import DesktopSession, PortalSession
 from broker.connect.offers import Offer, Offers
+from broker.connect.plans_in_force import steps_for
 from broker.core.models import Job, ref
 from centers.models import Desktop
-from plans.engine import Due
-from plans.steps import power_steps, release_steps
 from policies.models import Policy, PoolAssignment
 from pools.models import Assignment
 
@@ -41,8 +41,7 @@ class Card:
     sentence: str
     connectable: bool
     actions: Mapping[str, str]
-    timers: Sequence[str] = ()
-    coming: Sequence[tuple[datetime, tuple[str, str]]] = field(default_factory=tuple)
+    future: Outlook = field(default_factory=Outlook)
 
     @property
     def button(self) -> str:
@@ -86,7 +85,6 @@ def card(
 ) -> Card:
     """One card."""
     kind, sentence = state(offer.desktop, session.state if session else None)
-    due = [Due.from_json(job.payload["due"]) for job in jobs]
     return Card(
         offer=offer,
         held=found.held.get(offer.line.pk, 0) if offer.line else 0,
@@ -94,14 +92,16 @@ def card(
         sentence=sentence,
         connectable=offer.desktop.power not in NO_CONNECT and offer.desktop.ref is not None,
         actions=actions(offer, portal),
-        timers=timers(offer.line) if offer.assigned else (),
-        coming=[(each.at, leaving.coming(each)) for each in due if each.do in leaving.DO],
+        future=coming(offer, portal, jobs),
     )
 
 
-def timers(line: PoolAssignment | None) -> list[str]:
-    """What the plans of a line do when the user leaves, said to the user."""
-    return leaving.in_words([*power_steps(line.power_plan), *release_steps(line.release_plan)]) if line else []
+def coming(offer: Offer, portal: PortalSession, jobs: Sequence[Job]) -> Outlook:
+    """What happens to the user's desktop and when, told to the user; of a mere offer there is nothing to tell."""
+    if offer.assignment is None:
+        return Outlook()
+    steps = steps_for(offer.assignment, portal.policy, offer.line)
+    return in_words(outlook.situation(offer.desktop, offer.assignment, steps, jobs), YOU)
 
 
 def actions(offer: Offer, portal: PortalSession) -> dict[str, str]:

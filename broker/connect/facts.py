@@ -1,5 +1,6 @@
 """What is true of a desktop now, for the question whether a planned action may still run (plans/premise.py)."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from agents.models import Agent
@@ -63,8 +64,10 @@ def verdict(job: Job, desktop: Desktop) -> Verdict:
     """Whether a planned action may run now. A job that no plan asked for may: a person did."""
     if "due" not in job.payload:
         return Verdict(Outcome.RUN)
-    premise = JobPremise(Due.from_json(job.payload["due"]), job.payload.get("assignment"), job.payload.get("epoch", ""))
-    return judge(premise, of(desktop))
+    due = Due.from_json(job.payload["due"])
+    if job.payload.get("now"):
+        due = replace(due, at=min(due.at, now()))  # an administrator does not want to wait; all else is judged the same
+    return judge(JobPremise(due, job.payload.get("assignment"), job.payload.get("epoch", "")), of(desktop))
 
 
 def reachable(desktop: Desktop) -> Agent | None:

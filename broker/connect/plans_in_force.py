@@ -50,6 +50,14 @@ def hard_steps(policy: Policy) -> list[Step]:
     return [Step(event, action, timedelta(seconds=wait), name) for wait, event, action in waits if wait != NEVER]
 
 
+def steps_for(assignment: Assignment, policy: Policy | None, line: PoolAssignment | None) -> list[Step]:
+    """The steps for an assigned desktop whose policy and line are known already; nothing where neither says any."""
+    if policy is not None and assignment.kind == Assignment.Kind.HARD:
+        power = policy.hard_power_plan
+        return [*(power_steps(power) if power else ()), *hard_steps(policy)]
+    return [*power_steps(line.power_plan), *release_steps(line.release_plan)] if line else []
+
+
 def for_assignment(assignment: Assignment) -> InForce:
     """The plans for an assigned desktop, by its user's policy of now."""
     user = assignment.user

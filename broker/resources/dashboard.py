@@ -15,13 +15,14 @@ from django.utils.timezone import localtime
 from agents.models import Agent
 from agents.services import SILENT_AFTER
 from authservers.models import AuthenticationServer, User
+from broker.connect.job_words import LATE
 from broker.connect.models import DesktopSession
 from broker.core.clock import now
 from broker.core.models import Job, LogEntry
 from broker.core.pages import needs
 from broker.resources.checklist import checklist
 from broker.resources.desktops.tables import POWER
-from broker.resources.jobs_page import LATE, RECENT
+from broker.resources.jobs_page import RECENT
 from broker.resources.users.rows import WITHOUT_RULE
 from centers.models import Center, Desktop
 from pools.models import Assignment

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 import django_filters
 import django_tables2 as tables
-from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -15,20 +14,18 @@ from django.urls import NoReverseMatch, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from broker.connect import deploy, launches
-from broker.core import audit, jobs
+from broker.connect.job_words import LATE
 from broker.core.clock import now
 from broker.core.filters import PageFilter
-from broker.core.jobs import Wish, enqueue
 from broker.core.models import Job, LogEntry
-from broker.core.pages import Action, Refused, needs
+from broker.core.pages import Action, needs
 from broker.core.tables import BriefColumn, NumberColumn, PageTable, StatusColumn, TimeColumn
+from broker.resources.job_actions import cancel, retry, run_now
 from broker.resources.records import RecordPages
 
 State = Job.State
 STATES = {"pending": "moving", "running": "running", "finished": "done", "cancelled": "stopped", "aborted": "problem"}
 RECENT = timedelta(hours=24)
-LATE = timedelta(minutes=5)
 PAGES_OF = {
     "desktop": "desktops:edit",
     "center": "centers:edit",
@@ -36,13 +33,6 @@ PAGES_OF = {
     "pool": "pools:edit",
     "image": "images:edit",
 }
-RECURRING = {
-    "poll": "Set the center's refresh interval to 0 instead.",
-    "gateway_status": "It ends with its gateway.",
-    "housekeeping": "The broker needs it.",
-}
-# What else ends when a person cancels a job of this kind; the words say why it is too late for that.
-WITH_IT: dict[str, Callable[[Job], str]] = {"deploy": deploy.called_off, "wait_for_start": launches.called_off}
 SECRET = ("secret", "password", "token", "key")
 
 
@@ -144,52 +134,6 @@ class JobFilter(PageFilter):
     def about(self, queryset: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         """By "desktop:12", or by a part of the object's name."""
         return queryset.filter(Q(subject=value) | Q(subject_name__icontains=value))
-
-
-def run_now(request: HttpRequest, job: Job) -> str:
-    """Make a waiting job due."""
-    if not Job.objects.filter(pk=job.pk, state=State.PENDING).update(run_at=now()):
-        raise Refused(f"Job {job.pk} no longer waits.")
-    audit.record("job.run_now", f"{job.kind} {job.pk} is to run now.", subject=job)
-    jobs.wake()
-    return f"{job.kind} {job.pk} runs as soon as a worker is free."
-
-
-@transaction.atomic
-def cancel(request: HttpRequest, job: Job) -> str:
-    """Call off a waiting job, and end what it was about to bring to its end."""
-    if job.kind in RECURRING:
-        raise Refused(f"{job.kind} {job.pk} is not cancelled: it comes again and again. {RECURRING[job.kind]}")
-    if not jobs.cancel(Job.objects.filter(pk=job.pk), f"cancelled by {request.user}"):
-        raise Refused(f"Job {job.pk} no longer waits, so it cannot be cancelled.")
-    job.refresh_from_db()  # what its last run wrote down; it is ours now
-    too_late = WITH_IT[job.kind](job) if job.kind in WITH_IT else ""
-    if too_late:
-        raise Refused(f"{job.kind} {job.pk} is not cancelled. {too_late}")
-    event = "plan.job_cancelled" if "due" in job.payload else "job.cancelled"
-    audit.record(event, f"{job.kind} for {job.subject_name or job.subject} is cancelled.", subject=job)
-    return f"{job.kind} {job.pk} is cancelled."
-
-
-@transaction.atomic
-def retry(request: HttpRequest, job: Job) -> str:
-    """File an aborted job once more; the old one stays for the record."""
-    again = enqueue(
-        Wish(
-            job.kind,
-            job.subject,
-            job.subject_name,
-            job.context,
-            job.payload,
-            key=job.key,
-            batch=job.batch,
-            cause=job.cause,
-            plan=job.plan,
-            priority=job.priority,
-        )
-    )
-    audit.record("job.retried", f"{job.kind} {job.pk} is tried again as {again.pk}.", subject=again)
-    return f"{job.kind} {job.pk} is tried again as job {again.pk}."
 
 
 def in_state(state: str) -> Callable[[Job], bool]:

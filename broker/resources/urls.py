@@ -5,6 +5,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from broker.resources import jobs_page, log_page
 from broker.resources.dashboard import dashboard
 from broker.resources.desktops import views
+from broker.resources.desktops.next_page import next_page
 from broker.resources.desktops.pages import DesktopPages
 from broker.resources.images import ImagePages
 from broker.resources.search import search
@@ -16,6 +17,7 @@ desktops = [
     path("waiting/<int:pk>/", views.decide, name="decide"),
     path("change/<slug:key>/", views.change, name="change"),
     path("<int:pk>/assign/", views.assign, name="assign"),
+    path("<int:pk>/next/", next_page, name="next"),
     path("<int:pk>/delete_disk/", views.delete_disk, name="delete_disk"),
     *DesktopPages.urls(),
 ]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from plans.engine import Action, Due, Event, Step
-from plans.words import DO, ORDER, WHEN, future, steps_in_words, words
+from plans.words import DO, ORDER, WHEN, steps_in_words, words
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -37,13 +37,6 @@ def test_plans_are_told_in_the_order_in_which_a_session_meets_them() -> None:
         "Shut down 10 minutes after log-out.",
         "Restart at the release.",
     ]
-
-
-def test_the_timeline_says_how_it_can_be_averted() -> None:
-    stop = Due(Action.STOP, NOON, Event.LOGGED_OUT, NOON)
-    lease = Due(Action.RELEASE, NOON, Event.ASSIGNED, NOON)
-    assert future(stop, NOON, "alice") == "12:00 shut down, unless alice returns"
-    assert future(lease, NOON, "alice") == "12:00 release to the pool"
 
 
 def test_everything_has_words() -> None:

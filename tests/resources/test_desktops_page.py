@@ -285,7 +285,7 @@ def test_the_page_shows_plans_future_sessions_history_and_log(admin: Client, cen
     for words in (
         "What happens next",
         "shut down, unless Rita returns",
-        "wait for start",
+        "see whether it has started",
         "Plans in force",
         "pool Designers",
         "Usher Agent",

@@ -89,6 +89,17 @@ def clock(moment: datetime | None) -> SafeString:
     )  # fmt: skip
 
 
+@register.filter
+def at(moment: datetime) -> SafeString:
+    """A time of today as "14:32", any other with its date, in the reader's zone once times.js has run."""
+    exact = moment.astimezone(UTC)
+    shape = "%H:%M UTC" if exact.date() == now().astimezone(UTC).date() else "%Y-%m-%d %H:%M UTC"
+    return format_html(
+        '<time datetime="{}" title="{} UTC" data-at>{}</time>',
+        exact.isoformat(), exact.strftime("%Y-%m-%d %H:%M:%S"), exact.strftime(shape),
+    )  # fmt: skip
+
+
 def relative(moment: datetime) -> str:
     """How long ago, or how long from now, in the largest unit."""
     seconds = int((now() - moment).total_seconds())

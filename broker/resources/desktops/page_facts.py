@@ -1,24 +1,20 @@
 """What a desktop's page shows around its form: axes, plans, future, sessions, history, log, agent."""
 
-from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from django.conf import settings
 from django.db.models import BooleanField, Case, Q, Value, When
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from broker.connect import plans_in_force
+from broker.connect import outlook, plans_in_force
 from broker.connect.models import DesktopSession
-from broker.core.models import Job, LogEntry, ref
+from broker.core.models import LogEntry, ref
 from broker.core.templatetags.usher import status
 from broker.resources.desktops.rows import agent_axis, agent_of, holding
 from broker.resources.desktops.tables import AVAILABILITY, POWER, agent_word, holder, power_note, session_word
 from broker.resources.desktops.why import sentence
 from centers.models import Desktop
-from plans.engine import Due
-from plans.words import future, steps_in_words
 from pools import rules
 from pools.models import Pool
 
@@ -28,14 +24,11 @@ HISTORY = 20
 
 def facts(request: HttpRequest, row: Desktop) -> dict[str, Any]:
     """Everything but the form."""
-    in_force = plans_in_force.of(row, holding(row))
     agent = agent_of(row)
     return {
+        **what_next(request, row),
         "sentence": sentence(row),
         "axes": axes(row),
-        "in_force": in_force,
-        "steps": steps_in_words(in_force.steps),
-        "future": planned(row),
         "sessions": DesktopSession.objects.filter(desktop=row).select_related("user").order_by("-started_at")[:HISTORY],
         "history": row.assignments.select_related("user", "pool").order_by("-pk")[:HISTORY],
         "log": LogEntry.objects.filter(desktop_ref=ref(row))[:HISTORY] if request.user.has_perm("log.view") else None,
@@ -44,7 +37,18 @@ def facts(request: HttpRequest, row: Desktop) -> dict[str, Any]:
         "agent_axis": agent_axis(row),
         "skewed": agent is not None and abs(agent.skew_seconds) > SKEW_SHOWN,
         "pools": pools_with(row),
+    }
+
+
+def what_next(request: HttpRequest, row: Desktop) -> dict[str, Any]:
+    """The plans in force and the future that they make; what the page asks for again and again."""
+    in_force = plans_in_force.of(row, holding(row))
+    return {
+        "object": row,
+        "in_force": in_force,
+        "outlook": outlook.of(row, holding(row), in_force),
         "may_run_jobs": request.user.has_perm("jobs.edit"),
+        "back": reverse("desktops:edit", args=[row.pk]),
     }
 
 
@@ -60,33 +64,6 @@ def axes(row: Desktop) -> list[tuple[str, SafeString]]:
         ("Assigned Users", holder(holding(row))),
         ("Session", session_word(row)),
     ]
-
-
-def planned(row: Desktop) -> list[dict[str, Any]]:
-    """What will happen to it, soonest first, in words."""
-    owner = holding(row)
-    jobs = Job.objects.filter(subject=ref(row), state__in=[Job.State.PENDING, Job.State.RUNNING]).order_by(
-        "run_at", "pk"
-    )
-    return [
-        {"job": job, "words": job_words(job, str(owner.user) if owner else "somebody"), "at": job.run_at}
-        for job in jobs
-    ]
-
-
-def job_words(job: Job, who: str) -> str:
-    """One job as a sentence: "14:32 shut down, unless alice returns"."""
-    zone = ZoneInfo(settings.TIME_ZONE)
-    if "due" in job.payload:
-        due = Due.from_json(job.payload["due"])
-        return future(due, due.at.astimezone(zone), who)
-    what = str(job.payload.get("op") or job.kind).replace("_", " ")
-    return f"{local(job.run_at, zone)} {what}" + (f" ({job.payload['reason']})" if job.payload.get("reason") else "")
-
-
-def local(moment: datetime, zone: ZoneInfo) -> str:
-    """A time of the day in the broker's zone."""
-    return f"{moment.astimezone(zone):%H:%M}"
 
 
 def pools_with(row: Desktop) -> list[Pool]:

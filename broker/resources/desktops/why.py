@@ -6,10 +6,10 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 
+from broker.connect.future import in_brief
 from broker.connect.verdicts import UNDEFINED
 from broker.resources.desktops.rows import AgentAxis, agent_axis, agent_of, holding, lasting, listed, live, next_due
 from centers.models import Center, Desktop
-from plans.words import future
 
 Power = Desktop.Power
 WISHES = {
@@ -43,7 +43,7 @@ def then(row: Desktop) -> str:
     due, held = found
     owner = holding(row)
     zone = ZoneInfo(settings.TIME_ZONE)
-    said = future(due, due.at.astimezone(zone), str(owner.user) if owner else "somebody")
+    said = in_brief(due, due.at.astimezone(zone), str(owner.user) if owner else "somebody")
     return f"Next: {said}" + (f" ({held})." if held else ".")
 
 

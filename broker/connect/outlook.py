@@ -1,0 +1,67 @@
+"""The future of a desktop as rows tell it: what `future.py` needs to say it in words."""
+
+from collections.abc import Iterable, Sequence
+
+from broker.connect.future import Outlook, Reader, Situation, Waiting
+from broker.connect.future import outlook as in_words
+from broker.connect.plans_in_force import InForce
+from broker.core.clock import now
+from broker.core.models import Job, ref
+from centers.models import Desktop
+from plans.engine import Due, Step
+from plans.models import ReleasePlan
+from pools.models import Assignment
+
+OPEN = (Job.State.PENDING, Job.State.RUNNING)
+
+
+def of(desktop: Desktop, assignment: Assignment | None, in_force: InForce) -> Outlook:
+    """What an administrator reads on the desktop's page; one statement."""
+    jobs = Job.objects.filter(subject=ref(desktop), state__in=OPEN).order_by("run_at", "pk")
+    reader = Reader(str(assignment.user)) if assignment else Reader()
+    return in_words(situation(desktop, assignment, in_force.steps, jobs, in_force.release), reader)
+
+
+def situation(
+    desktop: Desktop,
+    assignment: Assignment | None,
+    steps: Sequence[Step],
+    jobs: Iterable[Job],
+    release: ReleasePlan | None = None,
+) -> Situation:
+    """A desktop with its center, the steps of the plans in force on it, and its open jobs. No statement."""
+    wished = bool(desktop.wish and desktop.wish_until and desktop.wish_until > now())
+    return Situation(
+        steps=steps,
+        waiting=[waiting_of(job) for job in jobs],
+        assigned=assignment is not None,
+        hard=assignment is not None and assignment.kind == Assignment.Kind.HARD,
+        deletable=desktop.deletable,
+        made_unavailable=bool(release and release.released_unavailable),
+        running_mode=desktop.running_mode,
+        plans_off=desktop.plans_off,
+        observes=str(desktop.center) if desktop.center.observe_only else "",
+        frozen=str(desktop.center) if desktop.center.freeze_plans else "",
+        wish=desktop.wish if wished else "",
+        wish_until=desktop.wish_until if wished else None,
+    )
+
+
+def waiting_of(job: Job) -> Waiting:
+    """A job as words need it."""
+    return Waiting(
+        kind=job.kind,
+        run_at=job.run_at,
+        due=due_of(job),
+        op=str(job.payload.get("op") or ""),
+        plan=job.plan,
+        reason=job.reason,
+        asked=str(job.payload.get("reason") or (f"{job.actor_name} asked for it" if job.actor_name else "")),
+        job=job.pk,
+        running=job.state == Job.State.RUNNING,
+    )
+
+
+def due_of(job: Job) -> Due | None:
+    """What a plan wanted, where one did."""
+    return Due.from_json(job.payload["due"]) if "due" in job.payload else None
