@@ -5,11 +5,12 @@ PYTHON ?= python3
 PY := .venv/bin/python
 INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup demo run test test-fast lint bench clean packages lint-style lint-types lint-imports lint-django
+.PHONY: help setup demo run agent test test-fast lint bench clean packages lint-style lint-types lint-imports lint-django
 
 help:
 	@echo 'make demo       the whole product beside a simulated AWS account, directory and desktops'
 	@echo 'make run        an empty broker with its own PostgreSQL and Redis'
+	@echo 'make agent      the agent program for desktops: dist/usher-agent.pyz'
 	@echo 'make test       all tests;  make test-fast  without slow ones and the browser'
 	@echo 'make lint       style, types, imports, migrations, settings'
 	@echo 'make bench      benchmarks;  make clean  removes what the others made, data in var/ too'
@@ -22,6 +23,10 @@ run: .venv/.product
 	@exec $(PY) -m broker.embedded run
 
 setup: .venv/.product .venv/.tools
+
+# No virtualenv and no package: any Python builds it, the same bytes from the same sources.
+agent:
+	$(PYTHON) agents/pack.py dist/usher-agent.pyz
 
 test: setup packages
 	$(PY) -m pytest

@@ -5,3 +5,5 @@ Everything else is the same on both: settings, state, spool, calls to the broker
 
 Runs on Python 3.9 and newer: what RHEL 9 and its kin have, and all younger ones.
 """
+
+VERSION = "0.1.0"  # the product's (tests/agent_program/test_zipapp.py)
