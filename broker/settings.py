@@ -39,6 +39,8 @@ ADMIN_PASSWORD = env.text("USHER_ADMIN_PASSWORD")
 METRICS_TOKEN = env.text("USHER_METRICS_TOKEN")
 #: Cookies only over HTTPS; follows USHER_PUBLIC_URL unless given.
 SECURE_COOKIES = env.flag("USHER_SECURE_COOKIES", PUBLIC_URL.startswith("https://"))
+#: Seconds that a disconnect may last before its plans act: take-overs and network blips are over by then.
+SETTLE_SECONDS = env.number("USHER_SETTLE_SECONDS", 15)
 #: Log lines: json or console.
 LOG_FORMAT = env.text("USHER_LOG_FORMAT", "json")
 

@@ -8,7 +8,10 @@ from typing import Any
 
 
 class Event(StrEnum):
-    """What happened to a desktop. `NO_LOGIN` never happens: its clock starts with `ASSIGNED`, and coming stops it."""
+    """What happened to a desktop. `NO_LOGIN` never happens: its clock starts with `ASSIGNED`, and coming stops it.
+
+    `SILENT` is a running desktop whose agent was not heard for long (RULES 21), `ROGUE` a login that nobody allowed.
+    """
 
     ASSIGNED = "assigned"
     CONNECTED = "connected"
@@ -22,6 +25,8 @@ class Event(StrEnum):
     CONNECTION_CLOSED = "connection_closed"
     STARTED = "started"
     NO_LOGIN = "no_login"
+    SILENT = "silent"
+    ROGUE = "rogue"
     MADE_HARD = "made_hard"
     DELETED = "deleted"
 
@@ -36,7 +41,6 @@ class Action(StrEnum):
     LOG_OUT = "log_out"
     LOCK = "lock"
     DISCONNECT = "disconnect"
-    WARN = "warn"
     DELETE = "delete"
     CALL_URL = "call_url"
 
@@ -50,17 +54,39 @@ class Hangs(StrEnum):
 
 POWER = frozenset({Action.STOP, Action.POWER_OFF, Action.REBOOT})
 SETTLE = timedelta(seconds=15)
+# What may be a blip, so that its rules wait a little (RULES 17).
+BLIPS = frozenset({Event.DISCONNECTED, Event.CONNECTION_CLOSED})
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What whoever sits there is told `before` the action, and how often they may ask for more time."""
+
+    before: timedelta
+    text: str = ""
+    more: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain JSON; the time in seconds."""
+        return {"before": self.before.total_seconds(), "text": self.text, "more": self.more}
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any] | None) -> "Notice | None":
+        """What `as_json` wrote, or None. Raises KeyError where it is not."""
+        return cls(timedelta(seconds=raw["before"]), raw["text"], raw["more"]) if raw else None
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A plan's line: when `on` happens, do `do` after `after`. `detail` is a warning's text or a URL."""
+    """A plan's line: when `on` happens, do `do` after `after`. `detail` is a URL, `source` the row that says how."""
 
     on: Event
     do: Action
     after: timedelta = timedelta()
     plan: str = ""
     detail: str = ""
+    source: str = ""
+    notice: Notice | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +99,23 @@ class Due:
     since: datetime
     plan: str = ""
     detail: str = ""
+    source: str = ""
+    notice: Notice | None = None
 
     @property
     def hangs(self) -> Hangs:
         """Power outlives the release of the desktop, everything else ends with the assignment (RULES 12)."""
-        return Hangs.DESKTOP if self.do in POWER else Hangs.ASSIGNMENT
+        return Hangs.DESKTOP if self.do in POWER or self.because == Event.ROGUE else Hangs.ASSIGNMENT
+
+    @property
+    def lead(self) -> timedelta:
+        """How long before the action the user is warned; never longer than the wait itself."""
+        return min(self.notice.before, self.wait) if self.notice else timedelta()
+
+    @property
+    def looked_at(self) -> datetime:
+        """When the action is first thought of: at its time, or at that of its warning."""
+        return self.at - self.lead
 
     @property
     def wait(self) -> timedelta:
@@ -94,7 +132,7 @@ class Due:
         """Of one desktop, at most one action waits in a slot: "stop:logged_out"."""
         return f"{self.do}:{self.because}"
 
-    def as_json(self) -> dict[str, str]:
+    def as_json(self) -> dict[str, Any]:
         """The same as plain JSON, for a job's payload."""
         return {
             "do": self.do,
@@ -103,6 +141,8 @@ class Due:
             "since": self.since.astimezone(UTC).isoformat(),
             "plan": self.plan,
             "detail": self.detail,
+            "source": self.source,
+            "notice": self.notice.as_json() if self.notice else None,
         }
 
     @classmethod
@@ -115,6 +155,8 @@ class Due:
             since=datetime.fromisoformat(raw["since"]),
             plan=raw.get("plan", ""),
             detail=raw.get("detail", ""),
+            source=raw.get("source", ""),
+            notice=Notice.from_json(raw.get("notice")),
         )
 
 
@@ -145,6 +187,7 @@ AWAY = frozenset(
         Event.CONNECTION_CLOSED,
         Event.NO_LOGIN,
         Event.STARTED,
+        Event.SILENT,
     }
 )
 # What an agent reports later makes an unverified "connection closed" pointless, and what the earlier state had started.
@@ -209,8 +252,8 @@ def _wanted(steps: Iterable[Step], event: Event, at: datetime, settle: timedelta
     sections = STARTS.get(event, frozenset({event}))
     for step in steps:
         if step.on in sections:
-            wait = max(step.after, settle) if step.on == Event.DISCONNECTED else step.after
-            yield Due(step.do, at + wait, step.on, at, step.plan, step.detail)
+            wait = max(step.after, settle) if step.on in BLIPS else step.after
+            yield Due(step.do, at + wait, step.on, at, step.plan, step.detail, step.source, step.notice)
 
 
 def _under_way(due: Due, event: Event, at: datetime) -> bool:

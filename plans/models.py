@@ -1,13 +1,19 @@
 """Plans as rows. What they mean is in `engine.py`, how long one may wait in `waits.py`: in seconds, -1 is never."""
 
+import uuid
 from typing import ClassVar
 
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 
+from broker.core.fields import EncryptedJSONField
 from gateways.models import Gateway
 
 NEVER = -1
+WARN_BEFORE = 120
+MAY_ASK = 2  # how often a user may ask for more time, unless a plan says otherwise
+MORE_TIME = [(0, "No"), (1, "Once"), (2, "Twice"), *((times, f"{times} times") for times in (3, 4, 5, 10))]
 
 
 class ProtocolPlan(models.Model):
@@ -86,6 +92,9 @@ class PowerControlPlan(models.Model):
     idle_action = models.CharField("then", max_length=12, choices=PowerAction, default=PowerAction.NONE)
     started_wait = models.IntegerField("Wait", default=1800)
     started_action = models.CharField("then", max_length=12, choices=PowerAction, default=PowerAction.SHUTDOWN)
+    warn_before = models.IntegerField("Warn the user before", default=WARN_BEFORE)
+    warn_text = models.TextField("Warning", max_length=1000, blank=True)
+    warn_more = models.PositiveSmallIntegerField("May ask for 30 more minutes", choices=MORE_TIME, default=MAY_ASK)
     notes = models.TextField("Notes", max_length=4095, blank=True)
     is_default = models.BooleanField(default=False, editable=False)
 
@@ -106,6 +115,13 @@ class ReleasePlan(models.Model):
         LOG_OUT = "logout", "Log-out"
         DISCONNECT = "disconnect", "Disconnect"
 
+    class Method(models.TextChoices):
+        GET = "get", "GET"
+        POST = "post", "POST, as signed JSON"
+
+    uid = models.UUIDField(default=uuid.uuid4, editable=False, unique=True)
+    secrets = EncryptedJSONField()
+
     name = models.CharField("Plan name", max_length=100, unique=True)
     disconnected_release = models.IntegerField("Release to pool", default=NEVER)
     disconnected_log_out = models.IntegerField("Log user out", default=NEVER)
@@ -120,12 +136,22 @@ class ReleasePlan(models.Model):
     idle_url = models.CharField("URL", max_length=500, blank=True)
     assigned_release = models.IntegerField("Release to pool", default=NEVER)
     assigned_unused_release = models.IntegerField("Release if the user never logs in", default=NEVER)
+    assigned_url = models.CharField("Call this URL", max_length=500, blank=True)
     released_log_out = models.BooleanField("Log user out", default=True)
     released_warning = models.IntegerField("Suspend log-out and display a warning for", default=NEVER)
     released_warning_text = models.TextField("Warning", max_length=1000, blank=True)
     released_delete = models.BooleanField("Delete desktop from disk", default=False)
     released_delete_after = models.IntegerField("Keep it, for an undo, for", default=3600)
     released_unavailable = models.BooleanField("Make desktop unavailable", default=False)
+    released_url = models.CharField("Call this URL", max_length=500, blank=True)
+    warn_before = models.IntegerField("Warn the user before", default=WARN_BEFORE)
+    warn_text = models.TextField("Warning", max_length=1000, blank=True)
+    warn_more = models.PositiveSmallIntegerField("May ask for 30 more minutes", choices=MORE_TIME, default=MAY_ASK)
+    url_method = models.CharField("Method", max_length=6, choices=Method, default=Method.GET)
+    url_timeout = models.PositiveSmallIntegerField(
+        "Time-out", default=5, validators=[MinValueValidator(1), MaxValueValidator(30)]
+    )
+    url_retries = models.PositiveSmallIntegerField("Retries", default=2, validators=[MaxValueValidator(10)])
     notes = models.TextField("Notes", max_length=4095, blank=True)
     is_default = models.BooleanField(default=False, editable=False)
 

@@ -5,7 +5,7 @@ A lost cancel must never log out, stop or delete under somebody's hands: so the 
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from plans.engine import AWAY, POWER, Action, Due, Event, Hangs
@@ -14,29 +14,35 @@ LOOK_AGAIN = timedelta(minutes=1)
 SOON = timedelta(seconds=15)
 LAUNCH_TAKES = timedelta(seconds=30)
 STILL_FLOWING = timedelta(seconds=60)
+MORE = timedelta(minutes=30)  # what "give me more time" gives
+LATE = timedelta(minutes=5)  # a warning that lies longer behind the action is said anew
 
 # What a silent agent makes us wait with: its session may have changed since (RULES 20).
 NEEDS_FRESH_NEWS = POWER | {Action.LOG_OUT, Action.DELETE}
-IN_SESSION = frozenset({Action.LOG_OUT, Action.LOCK, Action.DISCONNECT, Action.WARN})
+IN_SESSION = frozenset({Action.LOG_OUT, Action.LOCK, Action.DISCONNECT})
 NO_LONGER_THERE = frozenset({"deleting", "deleted"})
 OFF = frozenset({"stopped", "stopping"})
 ENDING = frozenset({"stop", "delete"})
 ON_ITS_WAY = frozenset({"starting", "maintenance"})
 CANNOT_REBOOT = frozenset({"IMPAIRED"})
 ALWAYS_ON = "ALWAYS_ON"
+# A lease runs whatever sessions come and go; a rogue's log-out names its own session.
+ROGUE_LOG_OUT = f"{Action.LOG_OUT}:{Event.ROGUE}"
+ANY_SESSION = frozenset({Event.ASSIGNED, Event.ROGUE})
 
 
 class Outcome(StrEnum):
-    """What becomes of a due job."""
+    """What becomes of a due job. WARN is to tell the user, and to hold it until the time that they were told."""
 
     RUN = "run"
     CANCEL = "cancel"
     HOLD = "hold"
+    WARN = "warn"
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """An outcome; CANCEL and HOLD have a reason in words, HOLD also the time to judge again."""
+    """An outcome; all but RUN have a reason in words, HOLD also the time to judge again, WARN that of the action."""
 
     outcome: Outcome
     reason: str = ""
@@ -45,11 +51,28 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class JobPremise:
-    """What was true when the action was planned: the open assignment and the last session epoch ("boot:session")."""
+    """What was true when the action was planned: the open assignment and the last session epoch ("boot:session").
+
+    Since then: when the user was last warned of it, how often they asked for more time, and whether an administrator
+    does not want to wait for its time (`hurried`).
+    """
 
     due: Due
     assignment: int | None = None
     epoch: str = ""
+    warned: datetime | None = None
+    more: int = 0
+    hurried: bool = False
+
+    @property
+    def granted(self) -> timedelta:
+        """The time that the user asked for and is given: not more often than the plan allows."""
+        return MORE * min(self.more, self.due.notice.more if self.due.notice else 0)
+
+    @property
+    def at(self) -> datetime:
+        """When the action comes, if nothing has happened since."""
+        return self.due.at + self.granted
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +142,14 @@ def _switches(premise: JobPremise, facts: Facts) -> Verdict | None:
 
 
 def _time(premise: JobPremise, facts: Facts) -> Verdict | None:
-    if facts.now < premise.due.at:
-        return _hold("not due yet", premise.due.at)
-    return None
+    first = premise.at - premise.due.lead
+    early = facts.now < first and not premise.hurried
+    return _hold(_told(premise, premise.at), first) if early else None
 
 
 def _assignment(premise: JobPremise, facts: Facts) -> Verdict | None:
     """Whose desktop it is: power outlives the release, but nothing outlives being lent to somebody (RULES 12)."""
-    if premise.due.tells_at_once:
+    if premise.due.tells_at_once or premise.due.slot == ROGUE_LOG_OUT:
         return None
     lent = f"lent to {facts.holder or 'somebody'}"
     if premise.due.because == Event.RELEASED:
@@ -139,8 +162,11 @@ def _assignment(premise: JobPremise, facts: Facts) -> Verdict | None:
 
 
 def _session(premise: JobPremise, facts: Facts) -> Verdict | None:
-    """Whether the session it was planned for is still the last one. A lease runs whatever sessions come and go."""
-    if premise.due.because != Event.ASSIGNED and facts.epoch != premise.epoch:
+    """Whether the session it was planned for is still the last one, and a silent agent still silent (RULES 21)."""
+    due = premise.due
+    if due.because == Event.SILENT and not facts.agent_silent:
+        return _cancel("the agent is heard again")
+    if due.because not in ANY_SESSION and facts.epoch != premise.epoch:
         return _cancel("a newer session has begun")
     return None
 
@@ -149,9 +175,11 @@ def _presence(premise: JobPremise, facts: Facts) -> Verdict | None:
     """Whether somebody is there now who would be cut off. A release logs its user out first, then power (SPEC 3.4)."""
     due = premise.due
     if due.because == Event.IDLE:
-        return _idleness(due, facts)
+        return _idleness(premise, facts)
     if not facts.connected:
         return None
+    if due.because == Event.CONNECTION_CLOSED and facts.agent_silent:
+        return _unknown(due, facts)
     who = facts.user or "somebody"
     if due.because == Event.RELEASED and due.do in POWER | {Action.DELETE}:
         return _hold(f"held: {who} is still connected", facts.now + SOON)
@@ -160,16 +188,31 @@ def _presence(premise: JobPremise, facts: Facts) -> Verdict | None:
     return None
 
 
-def _idleness(due: Due, facts: Facts) -> Verdict | None:
+def _unknown(due: Due, facts: Facts) -> Verdict | None:
+    """A connection was closed, and the agent that last saw its user connected is silent: the state is unknown. The
+    closed connection's rules apply, but nothing that cannot be undone (SPEC 13.4)."""
+    if due.do not in NEEDS_FRESH_NEWS:
+        return None
+    return _hold(f"held: {facts.user or 'somebody'} was connected when the agent fell silent", facts.now + LOOK_AGAIN)
+
+
+def _idleness(premise: JobPremise, facts: Facts) -> Verdict | None:
     """An idle rule counts from the newest heartbeat's word (RULES 18); who is gone altogether is not active again."""
+    due = premise.due
     if not facts.signed_in and due.do in POWER:
         return None
     if facts.idle_since is None:
         return _cancel("the session is no longer idle")
-    runs_at = facts.idle_since + due.wait
-    if facts.now < runs_at:
-        return _hold("held: was active in between", runs_at)
-    return None
+    first = _at(premise, facts) - due.lead
+    early = facts.now < first and not premise.hurried
+    return _hold("held: was active in between", first) if early else None
+
+
+def _at(premise: JobPremise, facts: Facts) -> datetime:
+    """When the action comes; of an idle session by the newest word on since when it is idle."""
+    if premise.due.because == Event.IDLE and facts.idle_since is not None:
+        return facts.idle_since + premise.due.wait + premise.granted
+    return premise.at
 
 
 def _launch(premise: JobPremise, facts: Facts) -> Verdict | None:
@@ -219,6 +262,31 @@ def _refused(do: Action, facts: Facts) -> Verdict | None:
     return None
 
 
+def _warning(premise: JobPremise, facts: Facts) -> Verdict | None:
+    """Whoever sits there hears of it first, and again where they asked for more time or came back in between."""
+    if premise.hurried:
+        return None
+    at, lead = _at(premise, facts), premise.due.lead
+    if not lead or not facts.connected or facts.agent_silent or facts.agent_heard is None:
+        return _hold(_told(premise, at), at) if facts.now < at else None
+    warned = premise.warned
+    if warned is None or warned < at - lead or facts.now > warned + lead + LATE:
+        at = max(at, facts.now + lead)
+        return Verdict(Outcome.WARN, _told(premise, at, warned=True), at)
+    at = max(at, warned + lead)
+    return _hold(_told(premise, at, warned=True), at) if facts.now < at else None
+
+
+def _told(premise: JobPremise, at: datetime, *, warned: bool = False) -> str:
+    """Why it waits: for its time, with what the user was told and asked for."""
+    parts = [f"comes at {at.astimezone(UTC):%H:%M} UTC"]
+    parts += ["the user is warned"] if warned else []
+    if premise.granted:
+        times = {1: "once", 2: "twice"}.get(premise.more, f"{premise.more} times")
+        parts.append(f"asked for more time {times}")
+    return ", ".join(parts)
+
+
 # In the order in which they decide: what ends a job for good stands before what only delays it.
 CHECKS: tuple[Callable[[JobPremise, Facts], Verdict | None], ...] = (
     _switches,
@@ -229,4 +297,5 @@ CHECKS: tuple[Callable[[JobPremise, Facts], Verdict | None], ...] = (
     _power,
     _launch,
     _stale,
+    _warning,
 )

@@ -14,7 +14,6 @@ DO: dict[Action, str] = {
     Action.LOG_OUT: "log the user out",
     Action.LOCK: "lock the session",
     Action.DISCONNECT: "disconnect the session",
-    Action.WARN: "show a warning",
     Action.DELETE: "delete from disk",
     Action.CALL_URL: "call the URL",
 }
@@ -29,7 +28,26 @@ WHEN: dict[Event, tuple[str, str]] = {
     Event.ASSIGNED: ("{wait} after the assignment", "at the assignment"),
     Event.STARTED: ("when nobody logs in within {wait} of the start", "when nobody is logged in at the start"),
     Event.NO_LOGIN: ("when the user does not log in within {wait}", "when the user does not log in at once"),
+    Event.SILENT: ("after {wait} without news of its agent", "when its agent falls silent"),
+    Event.ROGUE: ("{wait} after a log-in that nobody allowed", "at a log-in that nobody allowed"),
 }
+# What the user is told that is about to happen to them.
+TOLD: dict[Action, str] = {
+    Action.STOP: "this desktop will be shut down",
+    Action.POWER_OFF: "this desktop will be powered off",
+    Action.REBOOT: "this desktop will be restarted",
+    Action.RELEASE: "this desktop will go back to its pool",
+    Action.LOG_OUT: "you will be logged out",
+    Action.LOCK: "your session will be locked",
+    Action.DISCONNECT: "you will be disconnected",
+}
+WHY: dict[Event, str] = {
+    Event.IDLE: "nobody has used it for {wait}",
+    Event.ASSIGNED: "the time for which you have it is over",
+    Event.RELEASED: "it has been released",
+    Event.ROGUE: "it was not given to you. Please sign in through the connection broker",
+}
+SAVE = "Please save your work."
 # The sections in the order in which a session meets them.
 ORDER = (
     Event.ASSIGNED,
@@ -41,12 +59,21 @@ ORDER = (
     Event.CONNECTION_CLOSED,
     Event.LOGGED_OUT,
     Event.RELEASED,
+    Event.SILENT,
+    Event.ROGUE,
 )
 
 
 def words(due: Due) -> str:
     """A waiting action as half a sentence: "shut down 10 minutes after log-out"."""
     return _sentence(due.do, due.because, due.wait)
+
+
+def warning(due: Due, seconds: float) -> str:
+    """What the user is told where the plan has no text of its own: what happens, when, and why."""
+    why = WHY.get(due.because, "").format(wait=duration_words((due.wait - due.lead).total_seconds()))
+    because = f", because {why}" if why else ""
+    return f"In {duration_words(seconds)} {TOLD.get(due.do, DO[due.do])}{because}. {SAVE}"
 
 
 def steps_in_words(steps: Iterable[Step]) -> list[str]:

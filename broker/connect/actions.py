@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 
 from agents.models import Agent
 from agents.services import command
-from broker.connect import facts, plans_in_force
+from broker.connect import facts, notices, plans_in_force
 from broker.connect.happenings import Happening, call_off, happened, planned
 from broker.connect.models import DesktopSession, Launch
 from broker.connect.power import number
@@ -64,8 +64,10 @@ def standing(job: Job) -> tuple[Desktop | None, Result | None]:
     verdict = facts.verdict(job, desktop)
     if verdict.outcome is Outcome.CANCEL:
         return desktop, Moot(verdict.reason)
+    if verdict.outcome is Outcome.WARN:
+        return desktop, notices.give(job, desktop, verdict)
     if verdict.outcome is Outcome.HOLD:
-        return desktop, Later(verdict.reason, verdict.until)
+        return desktop, notices.held(job, verdict)
     return desktop, None
 
 

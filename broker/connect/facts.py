@@ -1,10 +1,10 @@
 """What is true of a desktop now, for the question whether a planned action may still run (plans/premise.py)."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from agents.models import Agent
 from agents.services import agent_of, is_silent
+from broker.connect import notices
 from broker.connect.happenings import epoch_of
 from broker.connect.models import DesktopSession, Launch
 from broker.core.clock import now
@@ -64,10 +64,17 @@ def verdict(job: Job, desktop: Desktop) -> Verdict:
     """Whether a planned action may run now. A job that no plan asked for may: a person did."""
     if "due" not in job.payload:
         return Verdict(Outcome.RUN)
-    due = Due.from_json(job.payload["due"])
-    if job.payload.get("now"):
-        due = replace(due, at=min(due.at, now()))  # an administrator does not want to wait; all else is judged the same
-    return judge(JobPremise(due, job.payload.get("assignment"), job.payload.get("epoch", "")), of(desktop))
+    said = job.payload
+    due = Due.from_json(said["due"])
+    premise = JobPremise(
+        due,
+        said.get("assignment"),
+        said.get("epoch", ""),
+        notices.warned_at(job),
+        notices.asked_for_more(job),
+        hurried=bool(said.get("now")),
+    )
+    return judge(premise, of(desktop))
 
 
 def reachable(desktop: Desktop) -> Agent | None:

@@ -4,7 +4,7 @@ Three places say it: the desktop's page, the job queue, and the card of its user
 by name ("alice is logged out"), the user reads "You are logged out"; the sentences are the same otherwise.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -22,7 +22,6 @@ WHOLE: dict[Action, str] = {
     Action.LOG_OUT: "{who} {is} logged out",
     Action.LOCK: "{whose} session is locked",
     Action.DISCONNECT: "{who} {is} disconnected",
-    Action.WARN: "{who} {is} warned",
     Action.DELETE: "it is deleted, with everything on it",
     Action.CALL_URL: "a URL is called",
 }
@@ -37,6 +36,8 @@ WHEN: dict[Event, tuple[str, str]] = {
     Event.ASSIGNED: ("{wait} after {who} first got it", "as soon as {who} {has} it"),
     Event.STARTED: ("if nobody logs in within {wait} of its start", "if nobody is logged in when it has started"),
     Event.NO_LOGIN: ("if {who} do{es} not log in within {wait}", "if {who} do{es} not log in at once"),
+    Event.SILENT: ("after {wait} without news of its agent", "when its agent falls silent"),
+    Event.ROGUE: ("{wait} after a log-in that nobody allowed", "at a log-in that nobody allowed"),
 }
 # What averts an action that waits.
 UNLESS: dict[Event, str] = {
@@ -44,12 +45,10 @@ UNLESS: dict[Event, str] = {
     Event.LOCKED: "{who} unlock{s} the session",
     Event.STARTED: "somebody logs in",
     Event.NO_LOGIN: "{who} log{s} in",
+    Event.SILENT: "its agent is heard again",
 }
 RETURNS = ("{who} returns", "you come back")
 NOT_FOR_USERS = frozenset({Action.CALL_URL})
-ENDED_BY_FORCE = frozenset(
-    {Action.LOG_OUT, Action.DISCONNECT, Action.LOCK, Action.STOP, Action.POWER_OFF, Action.REBOOT}
-)
 CLOCKS_OF_AN_ASSIGNMENT = frozenset({Event.ASSIGNED, Event.NO_LOGIN})
 WISHES = {"start": "start it", "stop": "stop it", "reboot": "reboot it", "rebuild": "rebuild it", "delete": "delete it"}
 ALWAYS_ON = "ALWAYS_ON"
@@ -191,14 +190,7 @@ def conditions(here: Situation, reader: Reader) -> list[str]:
         return []
     pending = {each.due.slot for each in here.waiting if each.due}
     found = [step for step in here.steps if possible(step, here, reader) and f"{step.do}:{step.on}" not in pending]
-    warnings = [step for step in found if step.do is Action.WARN]
-    told: set[Step] = set()
-    said: list[str] = []
-    for step in sorted(found, key=lambda each: (ORDER.index(each.on), each.after)):
-        before = warning_before(step, warnings)
-        told |= {before} if before else set()
-        if step not in told and (step.do is not Action.WARN or not any(announces(step, each) for each in found)):
-            said.append(condition(step, before, reader))
+    said = [condition(step, reader) for step in sorted(found, key=lambda each: (ORDER.index(each.on), each.after))]
     return said + kept(here, reader, said)
 
 
@@ -221,25 +213,15 @@ def releases(here: Situation) -> bool:
     return coming or any(step.do is Action.RELEASE for step in here.steps)
 
 
-def announces(warning: Step, step: Step) -> bool:
-    """Whether a warning comes before this forced step of the same occasion."""
-    return step.do in ENDED_BY_FORCE and step.on is warning.on and warning.after < step.after
-
-
-def warning_before(step: Step, warnings: Collection[Step]) -> Step | None:
-    """The last warning before a forced step."""
-    before = [each for each in warnings if announces(each, step)]
-    return max(before, key=lambda each: each.after, default=None)
-
-
-def condition(step: Step, warning: Step | None, reader: Reader) -> str:
+def condition(step: Step, reader: Reader) -> str:
     """ "You are logged out after 2 hours without activity, with a warning 5 minutes before." """
     later, at_once = WHEN[step.on]
     seconds = step.after.total_seconds()
     occasion = reader.says(later if seconds > 0 else at_once, duration_words(max(seconds, 0)))
     said = f"{reader.says(WHOLE[step.do])} {occasion}"
-    if warning is not None:
-        said += f", with a warning {duration_words((step.after - warning.after).total_seconds())} before"
+    warned = min(step.notice.before.total_seconds(), seconds) if step.notice else 0
+    if warned:
+        said += f", with a warning {duration_words(warned)} before"
     return sentence(said)
 
 

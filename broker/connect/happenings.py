@@ -1,9 +1,10 @@
 """Store what the plans want after an event, in place of what they wanted before (DESIGN 5)."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 
@@ -51,7 +52,8 @@ def happened(happening: Happening) -> None:
     idle_plans = desktop.plans_off or desktop.center.observe_only
     steps = [] if idle_plans else in_force.steps
     who = str(happening.assignment.user) if happening.assignment else "the user"
-    reaction = react(waiting, steps, event, happening.at, who=who)
+    settle = timedelta(seconds=settings.SETTLE_SECONDS)
+    reaction = react(waiting, steps, event, happening.at, settle=settle, who=who)
     for given_up in reaction.cancel:
         call_off(waiting[given_up.due], given_up.reason, desktop)
     epoch = epoch_of(desktop)
@@ -91,7 +93,7 @@ def schedule(due: Due, happening: Happening, epoch: str) -> None:
             str(desktop),
             f"assignment:{assignment.pk}" if assignment and hangs else "",
             {**payload, "op": op} if power else payload,
-            due.at,
+            due.looked_at,
             f"plan:{desktop.pk}:{due.slot}",
             f"power:{desktop.center_id}:{op}" if power else "",
             due.because,

@@ -6,13 +6,15 @@ from datetime import timedelta
 from authservers.models import User
 from broker.connect.offers import lines_of, pools_by_id
 from centers.models import Desktop
-from plans.engine import Action, Event, Step
-from plans.models import NEVER, PowerControlPlan, ProtocolPlan, ReleasePlan
-from plans.steps import power_steps, release_steps
+from plans.engine import Action, Event, Notice, Step
+from plans.models import MAY_ASK, NEVER, WARN_BEFORE, PowerControlPlan, ProtocolPlan, ReleasePlan
+from plans.steps import power_steps, release_steps, warned, with_closed
 from policies.models import Location, Policy, PoolAssignment
 from policies.services import standing
 from pools import rules
 from pools.models import Assignment
+
+NOTICE = Notice(timedelta(seconds=WARN_BEFORE), "", MAY_ASK)  # what the hard section's steps are announced by
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,7 @@ class InForce:
     policy: Policy | None = None
     line: PoolAssignment | None = None
     extra: list[Step] = field(default_factory=list)
+    closed_as: str = ReleasePlan.Closed.DISCONNECT
 
     @property
     def steps(self) -> list[Step]:
@@ -35,7 +38,7 @@ class InForce:
             steps += power_steps(self.power)
         if self.release:
             steps += release_steps(self.release)
-        return steps
+        return with_closed(steps, self.release.closed_as if self.release else self.closed_as)
 
 
 def hard_steps(policy: Policy) -> list[Step]:
@@ -47,7 +50,8 @@ def hard_steps(policy: Policy) -> list[Step]:
         (policy.hard_idle_disconnect, Event.IDLE, Action.DISCONNECT),
         (policy.hard_idle_log_out, Event.IDLE, Action.LOG_OUT),
     )
-    return [Step(event, action, timedelta(seconds=wait), name) for wait, event, action in waits if wait != NEVER]
+    steps = [Step(event, action, timedelta(seconds=wait), name) for wait, event, action in waits if wait != NEVER]
+    return [warned(step, NOTICE) for step in steps]
 
 
 def steps_for(assignment: Assignment, policy: Policy | None, line: PoolAssignment | None) -> list[Step]:

@@ -8,7 +8,7 @@ from django.db import transaction
 
 from agents.models import Agent
 from agents.services import agent_of, command
-from broker.connect import facts
+from broker.connect import facts, notices
 from broker.connect.models import DesktopSession, Launch
 from broker.core import audit
 from broker.core.clock import now
@@ -20,7 +20,7 @@ from centers.providers.base import PowerOp, Provider, ProviderBusy, ProviderErro
 from centers.providers.states import passing, possible
 from centers.services import provider, wish_ended, wish_for
 from plans.engine import Due, Event
-from plans.premise import Outcome
+from plans.premise import Outcome, Verdict
 
 GRACE = timedelta(seconds=60)  # how long a shutdown waits for the agent to log the user out (RULES 23)
 ASK_AGAIN = timedelta(seconds=5)
@@ -63,7 +63,7 @@ def run(jobs: Sequence[Job]) -> list[Result]:
         if isinstance(found, Asked):
             asked.append(found)
         else:
-            results[job.pk] = say(found) if isinstance(found, Farewell) else found
+            results[job.pk] = found.say() if isinstance(found, Farewell | Warn) else found
     results.update(call(op, asked))
     return [results[job.pk] for job in jobs]
 
@@ -89,9 +89,28 @@ class Farewell:
     agent: Agent
     sessions: list[str]
 
+    def say(self) -> Result:
+        """Tell the agent; outside the desktop's lock, for those who register lock the agent first."""
+        for session in self.sessions:
+            command(self.agent, "logout", "the desktop is being shut down", {"session": session})
+        return Later("Waits for the user to be logged out before the shutdown.", now() + timedelta(seconds=2))
+
+
+@dataclass(frozen=True, slots=True)
+class Warn:
+    """Somebody is to be warned first, outside the desktop's lock as well."""
+
+    job: Job
+    desktop: Desktop
+    verdict: Verdict
+
+    def say(self) -> Result:
+        """Tell them."""
+        return notices.give(self.job, self.desktop, self.verdict)
+
 
 @transaction.atomic
-def wished(job: Job, op: PowerOp) -> Asked | Farewell | Result:
+def wished(job: Job, op: PowerOp) -> Asked | Farewell | Warn | Result:
     """Judge a job and write the wish, so that nobody asks twice; or why the provider is not asked now.
 
     Under the desktop's lock, which Connect takes too: one of the two sees what the other did.
@@ -103,7 +122,7 @@ def wished(job: Job, op: PowerOp) -> Asked | Farewell | Result:
     again = bool(job.tries > 1 and desktop.wish == op and desktop.wish_at and desktop.wish_at >= begun(job))
     if again:
         desktop.wish = ""  # our own: it says nothing against us
-    against: Farewell | Result | None = judged(job, desktop, op)
+    against: Farewell | Warn | Result | None = judged(job, desktop, op)
     if against is None and op is PowerOp.STOP and graceful(job):
         against = logged_out_first(job, desktop)
     if against is not None:
@@ -117,16 +136,24 @@ def begun(job: Job) -> datetime:
     return job.started_at or now()
 
 
-def judged(job: Job, desktop: Desktop, op: PowerOp) -> Result | None:
-    """Why the provider is not asked now, or None where it is."""
+def judged(job: Job, desktop: Desktop, op: PowerOp) -> Warn | Result | None:
+    """Why the provider is not asked now, or None where it is; a Warn is still to be said."""
     came = connected_meanwhile(job, desktop) if "due" in job.payload else ""
     if came:
         return Moot(came)
     verdict = facts.verdict(job, desktop)
-    if verdict.outcome is Outcome.CANCEL:
-        return Moot(verdict.reason)
-    if verdict.outcome is Outcome.HOLD:
-        return Later(verdict.reason, verdict.until)
+    match verdict.outcome:
+        case Outcome.CANCEL:
+            return Moot(verdict.reason)
+        case Outcome.WARN:
+            return Warn(job, desktop, verdict)
+        case Outcome.HOLD:
+            return notices.held(job, verdict)
+    return not_possible(desktop, op)
+
+
+def not_possible(desktop: Desktop, op: PowerOp) -> Result | None:
+    """Why AWS cannot be asked now, or None where it can."""
     if desktop.ref is None:
         return Later("It has no id at AWS yet.", now() + ASK_AGAIN)
     if desktop.wish == op and desktop.wish_until and desktop.wish_until > now():
@@ -170,13 +197,6 @@ def logged_out_first(job: Job, desktop: Desktop) -> Farewell | None:
     if told and now() - min(told.values()) > GRACE:
         return None
     return Farewell(agent, [session.os_session for session in live if session.os_session not in told])
-
-
-def say(farewell: Farewell) -> Result:
-    """Tell the agent; outside the desktop's lock, for those who register lock the agent first."""
-    for session in farewell.sessions:
-        command(farewell.agent, "logout", "the desktop is being shut down", {"session": session})
-    return Later("Waits for the user to be logged out before the shutdown.", now() + timedelta(seconds=2))
 
 
 def call(op: PowerOp, asked: Sequence[Asked]) -> dict[int, Result]:

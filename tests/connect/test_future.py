@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from broker.connect.future import UNLESS, WHEN, WHOLE, YOU, Reader, Situation, Waiting, in_brief, outlook
-from plans.engine import AWAY, Action, Due, Event, Step
+from plans.engine import AWAY, Action, Due, Event, Notice, Step
 from plans.words import ORDER
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -56,11 +56,10 @@ def test_plans_that_do_nothing_say_nothing() -> None:
 
 
 def test_a_warning_is_told_with_what_it_warns_of() -> None:
-    warning = Step(Event.IDLE, Action.WARN, timedelta(minutes=115), "Release", "Save your work")
-    assert outlook(hers(IDLE, warning), YOU).conditions[0] == (
+    warned = replace(IDLE, notice=Notice(timedelta(minutes=5)))
+    assert outlook(hers(warned), YOU).conditions[0] == (
         "You are logged out after 2 hours without activity, with a warning 5 minutes before."
     )
-    assert outlook(hers(warning), YOU).conditions[0] == "You are warned after 1 hour 55 minutes without activity."
 
 
 def test_what_waits_already_is_told_with_its_time_and_not_twice() -> None:

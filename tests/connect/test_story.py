@@ -1,6 +1,5 @@
 """The main job as one test: offered, connected, used, left; the plans act and the assignment stays."""
 
-import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,33 +7,21 @@ import pytest
 import time_machine
 from django.test import Client
 
-from agents import keys
-from agents.models import Agent, EnrolmentToken
-from broker.connect import events, power, strangers
+from agents.models import Agent
+from broker.connect import power, strangers
 from broker.connect.models import DesktopSession, Launch
 from broker.core import jobs
 from broker.core.clock import now
 from broker.core.models import Job
 from broker.handlers import HANDLERS
 from centers.models import Center, Desktop
-from centers.providers.base import Outcome, PowerOp
 from plans.models import PowerControlPlan, ReleasePlan
 from pools.models import Assignment
 from tests import make
+from tests.connect.talker import Account, Talker
 
 pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-
-
-class Account:
-    """An AWS account that says yes and remembers what it was asked."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, str]] = []
-
-    def power(self, op: PowerOp, refs: list[str]) -> list[Outcome]:
-        self.asked += [(op.value, ref) for ref in refs]
-        return [Outcome(ref, True) for ref in refs]
 
 
 @pytest.fixture
@@ -42,32 +29,6 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Account:
     found = Account()
     monkeypatch.setattr(power, "provider", lambda center: found)
     return found
-
-
-class Talker:
-    """An agent, by its own protocol."""
-
-    def __init__(self, center: Center, desktop: Desktop) -> None:
-        token = keys.new_key()
-        EnrolmentToken.objects.create(center=center, digest=keys.key_hash(token), hint=token[:4], created_at=now())
-        self.client, self.seq, self.boot = Client(), 0, "boot-1"
-        body = {"token": token, "boot_id": self.boot, "hostname": desktop.computer_name, "workspace_id": desktop.ref}
-        answer = self.post("register", body)
-        assert answer.status_code == 201, answer.content
-        self.key = answer.json()["key"]
-
-    def post(self, path: str, body: Any, **headers: str) -> Any:
-        return self.client.post(f"/agent/v1/{path}", json.dumps(body), "application/json", headers=headers)
-
-    def tell(self, kind: str, user: str = "CORP\\alice", session: str = "2", **data: Any) -> Any:
-        self.seq += 1
-        at = now().isoformat()
-        event = {"seq": self.seq, "type": kind, "user": user, "session": session, "at": at, "data": data}
-        body = {"boot_id": self.boot, "sent_at": at, "events": [event]}
-        answer = self.post("events", body, Authorization=f"Bearer {self.key}")
-        assert answer.status_code == 202, answer.content
-        events.drain()
-        return answer.json()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plans.engine import POWER, SETTLE, Action, Due, Event, Hangs, Step, react
+from plans.engine import POWER, SETTLE, Action, Due, Event, Hangs, Notice, Step, react
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 LATER = NOON + timedelta(minutes=2)
@@ -222,7 +222,8 @@ def test_power_hangs_on_the_desktop_and_all_else_on_the_assignment() -> None:
 
 
 def test_a_waiting_action_survives_json() -> None:
-    due = Due(Action.WARN, LATER, Event.RELEASED, NOON, "Default", "Save your work")
+    notice = Notice(timedelta(minutes=1), "Save your work", 2)
+    due = Due(Action.LOG_OUT, LATER, Event.RELEASED, NOON, "Default", source="release_plan:1", notice=notice)
     assert Due.from_json(json.loads(json.dumps(due.as_json()))) == due
 
 

@@ -202,6 +202,7 @@ def test_a_plan_says_in_words_what_it_does() -> None:
     kept = ReleasePlan(logged_out_release=-1, released_log_out=False, released_unavailable=True)
     assert release_words(kept) == [
         "No event releases the desktop: it stays assigned.",
+        "A connection whose end is unknown counts as a disconnect.",
         "Make the desktop unavailable at the release.",
     ]
     assert power_words(PowerControlPlan(started_action="none")) == ["Does not change the power state."]

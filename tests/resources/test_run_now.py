@@ -146,5 +146,5 @@ def test_of_a_hard_assigned_desktop_the_user_hears_of_the_hard_section(client: C
     person = make.grant(make.user(at=center.server), policy=policy)
     make.assignment(person, make.desktop(center), kind="hard")
     page = make.signed_in(client, person, policy_row=policy).get("/desktops/").content.decode()
-    assert "You are logged out after 2 hours without activity." in page
+    assert "You are logged out after 2 hours without activity, with a warning 2 minutes before." in page
     assert "It stays yours." in page
