@@ -42,6 +42,7 @@ MENU: dict[str, list[Entry]] = {
         Entry("Desktops", "desktops", "desktops:list", "desktop"),
         Entry("Images", "images", "images:list", "image"),
         Entry("Users", "users", "users:list", "user"),
+        Entry("Sessions", "sessions", "sessions:list", "session"),
     ],
     "System": [
         Entry("Job Queue", "jobs", "jobs:list", "job"),

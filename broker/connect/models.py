@@ -44,6 +44,9 @@ class PortalSession(models.Model):
     class Meta:
         indexes: ClassVar = [models.Index(fields=["user", "closed_at"], name="portal_open")]
 
+    def __str__(self) -> str:
+        return f"{self.user}, {self.opened_at:%Y-%m-%d %H:%M} UTC"
+
 
 class DesktopSession(models.Model):
     """One session of an operating system, as the agent tells it (RULES 15). The epoch is (boot_id, os_session)."""
@@ -80,6 +83,9 @@ class DesktopSession(models.Model):
             models.Index(fields=["desktop"], condition=Q(ended_at=None), name="session_live"),
             models.Index(fields=["user", "-started_at"], name="session_user"),
         ]
+
+    def __str__(self) -> str:
+        return f"{self.user or self.user_name} on {self.desktop}"
 
 
 class Launch(models.Model):

@@ -9,6 +9,8 @@ from broker.resources.desktops.next_page import next_page
 from broker.resources.desktops.pages import DesktopPages
 from broker.resources.images import ImagePages
 from broker.resources.search import search
+from broker.resources.sessions.actions import message
+from broker.resources.sessions.pages import SessionPages, SignInPages
 from broker.resources.test_login import test_login
 from broker.resources.users.pages import UserPages
 
@@ -23,11 +25,15 @@ desktops = [
 ]
 users = [path("test-login/", test_login, name="test_login"), *UserPages.urls()]
 
+sessions = [path("message/", message, name="message"), *SessionPages.urls()]
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("dashboard/", dashboard, name="dashboard"),
     path("search/", search, name="search"),
     path("resources/desktops/", include((desktops, "desktops"))),
     path("resources/images/", include((ImagePages.urls(), "images"))),
+    path("resources/sessions/sign-ins/", include((SignInPages.urls(), "sign_ins"))),
+    path("resources/sessions/", include((sessions, "sessions"))),
     path("resources/users/", include((users, "users"))),
     path("system/jobs/", include((jobs_page.urlpatterns, "jobs"))),
     path("system/log/", include((log_page.urlpatterns, "log"))),
