@@ -23,6 +23,12 @@ class PageFilter(django_filters.FilterSet):
                 kind.extra.setdefault("empty_label", "Any")
 
 
+def moment(field: str, label: str, lookup: str) -> django_filters.IsoDateTimeFilter:
+    """A bound of time on a column: "gte" or "lte"."""
+    widget = forms.DateTimeInput(attrs={"type": "datetime-local"})
+    return django_filters.IsoDateTimeFilter(field_name=field, lookup_expr=lookup, label=label, widget=widget)
+
+
 def key(text: str | None) -> int:
     """A number that somebody sent (a row's key, a page): 0 where it is none, or larger than any key can be."""
     return int(text) if text and is_number(text) else 0

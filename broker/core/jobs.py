@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 BATCH_WINDOW = timedelta(seconds=1)  # how long a batch collects its items (CONTRACTS X13)
 BATCH_SIZE = 25  # what one WorkSpaces call takes (AWS API: StopWorkspaces)
 A_MOMENT = timedelta(seconds=1)  # the least that "later" means: no worker spins on one job
+HISTORY = 28  # lines of a job's history that are kept between its first and its last
 URGENT = 10  # a person waits for it: no window, first in line
 
 
@@ -293,8 +294,9 @@ def settle(job: Job, kind: Kind, result: Result) -> bool:
 
 def finish(job: Job, message: str, again_at: datetime | None) -> bool:
     """End a job well and, for a recurring one, insert its successor in the same transaction."""
+    past = history(job, Job.State.FINISHED, message)
     with transaction.atomic():
-        ended = mine(job).update(state=Job.State.FINISHED, message=message, reason="", finished_at=now())
+        ended = mine(job).update(state=Job.State.FINISHED, message=message, reason="", finished_at=now(), history=past)
         if ended and again_at:
             enqueue(
                 Wish(job.kind, job.subject, job.subject_name, job.context, job.payload, again_at, job.key, job.batch,
@@ -305,16 +307,27 @@ def finish(job: Job, message: str, again_at: datetime | None) -> bool:
 
 def end(job: Job, state: Job.State, reason: str) -> int:
     """End a job that did not come to its effect."""
-    return mine(job).update(state=state, reason=reason, finished_at=now())
+    return mine(job).update(state=state, reason=reason, finished_at=now(), history=history(job, state, reason))
 
 
 def postpone(job: Job, reason: str, at: datetime) -> bool:
     """Back to Pending. Where a newer Pending job holds the key, this one is moot."""
+    waits = {"state": Job.State.PENDING, "run_at": at, "leased_until": None}
     try:
         with transaction.atomic():
-            return bool(mine(job).update(state=Job.State.PENDING, reason=reason, run_at=at, leased_until=None))
+            return bool(mine(job).update(**waits, reason=reason, history=history(job, Job.State.PENDING, reason)))
     except IntegrityError:
         return bool(end(job, Job.State.CANCELLED, f"A newer wish took its place. {reason}"))
+
+
+def history(job: Job, state: str, said: str) -> list[dict[str, Any]]:
+    """What a job's tries came to, with this one; the same answer again and again is one line with a count."""
+    moment = now().isoformat()
+    past: list[dict[str, Any]] = list(job.history)
+    if past and (past[-1]["state"], past[-1]["said"]) == (state, said):
+        return [*past[:-1], {**past[-1], "until": moment, "times": past[-1]["times"] + 1}]
+    line = {"at": moment, "until": moment, "state": str(state), "said": said, "times": 1}
+    return [*past[:1], *past[1:][-HISTORY:], line]
 
 
 def back_off(tries: int) -> timedelta:

@@ -32,6 +32,7 @@ class Job(models.Model):
     reason = models.TextField(blank=True, help_text="Why it waits, was cancelled or was aborted, in words.")
     message = models.TextField(blank=True, help_text="What came of it.")
     tries = models.PositiveIntegerField(default=0)
+    history = models.JSONField(default=list, help_text="What came of each try: {at, until, state, said, times}.")
     leased_until = models.DateTimeField(null=True, blank=True)
     node = models.CharField(max_length=80, blank=True)
     actor_id = models.BigIntegerField(null=True, blank=True)
@@ -59,6 +60,9 @@ class Job(models.Model):
             models.Index(fields=["subject", "state"], name="job_subject"),
             models.Index(fields=["context", "state"], name="job_context"),
             models.Index(fields=["state", "finished_at"], name="job_retention"),
+            models.Index(
+                fields=["subject", "-finished_at"], condition=Q(finished_at__isnull=False), name="job_past_subject"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -96,8 +100,8 @@ class LogEntry(models.Model):
         verbose_name_plural = "log entries"
         indexes: ClassVar = [
             models.Index(fields=["-at"], name="log_at"),
-            models.Index(fields=["user_ref", "-id"], name="log_user"),
-            models.Index(fields=["desktop_ref", "-id"], name="log_desktop"),
+            models.Index(fields=["user_ref", "-at"], name="log_of_user"),
+            models.Index(fields=["desktop_ref", "-at"], name="log_of_desktop"),
             models.Index(fields=["event", "-id"], name="log_event"),
         ]
 

@@ -22,7 +22,7 @@ from broker.core.models import Job, LogEntry
 from broker.core.pages import needs
 from broker.resources.checklist import checklist
 from broker.resources.desktops.tables import POWER
-from broker.resources.jobs_page import RECENT
+from broker.resources.job_tables import RECENT
 from broker.resources.users.rows import WITHOUT_RULE
 from centers.models import Center, Desktop
 from pools.models import Assignment

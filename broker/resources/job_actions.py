@@ -37,7 +37,8 @@ def run_now(request: HttpRequest, job: Job) -> str:
     if "due" in job.payload:
         job.payload = {**job.payload, "now": True}
     job.run_at, job.priority = now(), URGENT
-    job.save(update_fields=["run_at", "priority", "payload"])
+    job.history = jobs.history(job, State.PENDING, f"{request.user} wants it run now")
+    job.save(update_fields=["run_at", "priority", "payload", "history"])
     audit.record("job.run_now", f"{job.kind} {job.pk} is to run now.", subject=job, desktop=desktop_of(job))
     transaction.on_commit(jobs.wake)
     return f"{job.kind} {job.pk} runs as soon as a worker is free."

@@ -1,139 +1,29 @@
-"""System > Job Queue (SPEC A.5): what waits, runs, and went wrong, with its reason."""
+"""System > Job Queue (SPEC A.5): what waits, runs, and went wrong, with its reason; and a page for each job."""
 
 import json
 from collections.abc import Callable
-from datetime import timedelta
-from typing import Any, ClassVar
+from datetime import datetime
+from typing import Any
 
-import django_filters
-import django_tables2 as tables
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.urls import NoReverseMatch, path, reverse
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.urls import path, reverse
 
-from broker.connect.job_words import LATE
+from authservers.models import User
+from broker.connect.job_words import why_waiting
 from broker.core.clock import now
-from broker.core.filters import PageFilter
-from broker.core.models import Job, LogEntry
+from broker.core.models import Job, LogEntry, Node
 from broker.core.pages import Action, needs
-from broker.core.tables import BriefColumn, NumberColumn, PageTable, StatusColumn, TimeColumn
+from broker.core.probes import WORKER_SILENT_AFTER
 from broker.resources.job_actions import cancel, retry, run_now
-from broker.resources.records import RecordPages
+from broker.resources.job_tables import STATES, JobFilter, JobTable, late, queue, said
+from broker.resources.records import RecordPages, address_of
+from plans.models import PowerControlPlan, ReleasePlan
 
 State = Job.State
-STATES = {"pending": "moving", "running": "running", "finished": "done", "cancelled": "stopped", "aborted": "problem"}
-RECENT = timedelta(hours=24)
-PAGES_OF = {
-    "desktop": "desktops:edit",
-    "center": "centers:edit",
-    "user": "users:edit",
-    "pool": "pools:edit",
-    "image": "images:edit",
-}
+WORDS = {**dict(State.choices), "pending": "Waits again"}
 SECRET = ("secret", "password", "token", "key")
-
-
-def address_of(subject: str) -> str:
-    """The page of what a job or log entry is about ("desktop:12"), or nothing."""
-    kind, _, number = subject.partition(":")
-    if kind not in PAGES_OF or not number.isdigit():
-        return ""
-    try:
-        return reverse(PAGES_OF[kind], args=[int(number)])
-    except NoReverseMatch:
-        return ""
-
-
-def linked(subject: str, name: str) -> SafeString | str:
-    """The name of a thing, a link where it has a page."""
-    address = address_of(subject)
-    return format_html('<a href="{}">{}</a>', address, name or subject) if address else name or subject or "–"
-
-
-def late(job: Job) -> bool:
-    """Whether it should have run by now."""
-    return job.state == State.PENDING and job.run_at < now() - LATE
-
-
-class JobTable(PageTable):
-    """One row a job."""
-
-    optional = ("node", "started_at")
-
-    id = BriefColumn(verbose_name="Id")
-    kind = tables.Column(verbose_name="Type")
-    subject_name = tables.Column(verbose_name="Object", empty_values=())
-    node = BriefColumn(verbose_name="Node")
-    state = StatusColumn(STATES, note=lambda row: "late" if late(row) else "", verbose_name="Status")
-    run_at = TimeColumn(verbose_name="Scheduled")
-    started_at = TimeColumn(verbose_name="Started")
-    finished_at = TimeColumn(verbose_name="Finished")
-    tries = NumberColumn(verbose_name="Tries")
-    reason = tables.Column(verbose_name="Reason / Plan", empty_values=(), orderable=False)
-    message = tables.Column(verbose_name="Message", orderable=False)
-
-    def render_id(self, record: Job) -> SafeString:
-        """The number, a link to its page."""
-        return format_html('<a href="{}">{}</a>', reverse("jobs:edit", args=[record.pk]), record.pk)
-
-    def value_id(self, record: Job) -> int:
-        """The number alone in files."""
-        return record.pk
-
-    def render_subject_name(self, record: Job) -> SafeString | str:
-        """What it is about."""
-        return linked(record.subject, record.subject_name)
-
-    def value_subject_name(self, record: Job) -> str:
-        """The name in files."""
-        return record.subject_name or record.subject
-
-    def render_reason(self, record: Job) -> str:
-        """Why it waits or ended, and which plan or event asked for it."""
-        return because(record)
-
-
-def because(job: Job) -> str:
-    """Reason, plan and cause in one line."""
-    cause = job.cause.replace("_", " ")
-    asked = ": ".join(part for part in (job.plan, cause) if part)
-    return " – ".join(part for part in (job.reason, asked) if part) or "–"
-
-
-class JobFilter(PageFilter):
-    """Status, type, object. Without a status: what waits, what runs, and what was aborted in the last 24 hours."""
-
-    state = django_filters.ChoiceFilter(
-        choices=[*State.choices, ("late", "Late"), ("all", "All")], label="Status", method="with_state"
-    )
-    kind = django_filters.CharFilter(lookup_expr="icontains", label="Type")
-    subject = django_filters.CharFilter(label="Object", method="about")
-
-    class Meta:
-        model = Job
-        fields: ClassVar[list[str]] = []
-
-    def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """The default view, unless a status is chosen."""
-        found: QuerySet[Any] = super().filter_queryset(queryset)
-        if self.form.cleaned_data.get("state"):
-            return found
-        return found.filter(
-            Q(state__in=[State.PENDING, State.RUNNING]) | Q(state=State.ABORTED, finished_at__gte=now() - RECENT)
-        )
-
-    def with_state(self, queryset: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
-        """One status, the late ones, or all."""
-        if value == "late":
-            return queryset.filter(state=State.PENDING, run_at__lt=now() - LATE)
-        return queryset if value == "all" else queryset.filter(state=value)
-
-    def about(self, queryset: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
-        """By "desktop:12", or by a part of the object's name."""
-        return queryset.filter(Q(subject=value) | Q(subject_name__icontains=value))
 
 
 def in_state(state: str) -> Callable[[Job], bool]:
@@ -158,22 +48,67 @@ class JobPages(RecordPages):
         "retry": Action("Retry", retry, bulk=True, applies=in_state(State.ABORTED)),
     }
 
+    @classmethod
+    def queryset(cls) -> QuerySet[Any]:
+        """Jobs with all that a row shows."""
+        return queue()
+
 
 @needs("jobs.view")
 def job_page(request: HttpRequest, pk: int) -> HttpResponse:
     """One job: everything that is known of it."""
-    job = get_object_or_404(Job, pk=pk)
+    job = get_object_or_404(queue(), pk=pk)
     visible, menu = JobPages.actions_for(request, job)
-    entries = LogEntry.objects.filter(correlation_id=job.correlation_id)[:20] if job.correlation_id else []
-    context = JobPages.context(request, job=job, actions=visible + menu, because=because(job), late=late(job))
+    context = JobPages.context(request, job=job, actions=visible + menu, line=said(job), late=late(job))
     context |= {
         "title": f"{job.kind} {job.pk}",
         "object_address": address_of(job.subject),
         "kind_of_state": STATES[job.state],
         "payload": json.dumps(harmless(job.payload), indent=2, sort_keys=True),
-        "entries": entries if request.user.has_perm("log.view") else [],
+        "entries": entries_of(job) if request.user.has_perm("log.view") else [],
+        "past": past(job),
+        "waits": waits(job),
+        "user": User.objects.filter(pk=job.payload.get("user") or 0).first(),
+        "plan_address": plan_address(job),
     }
-    return render(request, "system/job.html", context)
+    template = "system/_job.html" if request.headers.get("HX-Request") else "system/job.html"
+    return render(request, template, context)
+
+
+def entries_of(job: Job) -> QuerySet[LogEntry]:
+    """What the log has of the same request or run."""
+    return LogEntry.objects.filter(correlation_id=job.correlation_id or "-").order_by("-at", "-pk")[:20]
+
+
+def plan_address(job: Job) -> str:
+    """The page of the plan that asked for it, if one did and it still has that name."""
+    kind: Any = PowerControlPlan if job.kind == "power" else ReleasePlan
+    area = "power_control_plans" if job.kind == "power" else "release_plans"
+    found = kind.objects.filter(name=job.plan).first() if job.plan else None
+    return reverse(f"{area}:edit", args=[found.pk]) if found else ""
+
+
+def past(job: Job) -> list[dict[str, Any]]:
+    """What came of each try, newest first; equal ones in a row are one line."""
+    return [
+        {**each, "at": datetime.fromisoformat(each["at"]), "until": datetime.fromisoformat(each["until"]),
+         "word": WORDS[each["state"]], "kind": STATES[each["state"]]}
+        for each in reversed(job.history)
+    ]  # fmt: skip
+
+
+def waits(job: Job) -> str:
+    """Why a pending job has not run."""
+    if job.state != State.PENDING:
+        return ""
+    alive = Node.objects.filter(kind="worker", seen_at__gte=now() - WORKER_SILENT_AFTER).exists()
+    same = Q(key=job.key) if job.key else Q(pk__in=[])
+    same |= Q(batch=job.batch) if job.batch else Q(pk__in=[])
+    rival = Job.objects.filter(same, state=State.RUNNING, leased_until__gte=now()).exclude(pk=job.pk).first()
+    return why_waiting(
+        job.run_at, job.reason, now(), worker_alive=alive, rival=f"job {rival.pk}" if rival else "",
+        batch=bool(job.batch),
+    )  # fmt: skip
 
 
 def harmless(payload: Any) -> Any:

@@ -5,20 +5,18 @@ from typing import Any, ClassVar
 import django_filters
 import django_tables2 as tables
 from django.db.models import Q, QuerySet
-from django.forms import DateTimeInput
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from broker.core.filters import PageFilter, key
+from broker.core.filters import PageFilter, key, moment
 from broker.core.models import LogEntry
 from broker.core.pages import needs
 from broker.core.tables import BriefColumn, PageTable, StatusColumn
 from broker.core.templatetags.usher import clock
-from broker.resources.jobs_page import address_of, linked
-from broker.resources.records import RecordPages
+from broker.resources.records import RecordPages, address_of, linked
 
 LEVELS = {"information": ("done", "Information"), "warning": "warning", "error": "problem"}
 
@@ -64,12 +62,6 @@ class LogTable(PageTable):
         return record.desktop_name
 
 
-def moment(label: str, lookup: str) -> django_filters.IsoDateTimeFilter:
-    """A bound of time."""
-    widget = DateTimeInput(attrs={"type": "datetime-local"})
-    return django_filters.IsoDateTimeFilter(field_name="at", lookup_expr=lookup, label=label, widget=widget)
-
-
 class LogFilter(PageFilter):
     """Level, event, user, desktop, client, time."""
 
@@ -78,8 +70,8 @@ class LogFilter(PageFilter):
     user = django_filters.CharFilter(label="User", method="of_user")
     desktop = django_filters.CharFilter(label="Desktop", method="of_desktop")
     client = django_filters.CharFilter(field_name="client_ip", lookup_expr="istartswith", label="Client IP")
-    since = moment("Since", "gte")
-    until = moment("Until", "lte")
+    since = moment("at", "Since", "gte")
+    until = moment("at", "Until", "lte")
     correlation = django_filters.CharFilter(field_name="correlation_id", lookup_expr="exact", label="Correlation id")
 
     class Meta:

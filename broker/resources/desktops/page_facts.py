@@ -25,13 +25,14 @@ HISTORY = 20
 def facts(request: HttpRequest, row: Desktop) -> dict[str, Any]:
     """Everything but the form."""
     agent = agent_of(row)
+    log = LogEntry.objects.filter(desktop_ref=ref(row)).order_by("-at", "-pk")[:HISTORY]
     return {
         **what_next(request, row),
         "sentence": sentence(row),
         "axes": axes(row),
         "sessions": DesktopSession.objects.filter(desktop=row).select_related("user").order_by("-started_at")[:HISTORY],
         "history": row.assignments.select_related("user", "pool").order_by("-pk")[:HISTORY],
-        "log": LogEntry.objects.filter(desktop_ref=ref(row))[:HISTORY] if request.user.has_perm("log.view") else None,
+        "log": log if request.user.has_perm("log.view") else None,
         "log_address": f"?desktop={ref(row)}",
         "agent": agent,
         "agent_axis": agent_axis(row),

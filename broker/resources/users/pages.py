@@ -167,7 +167,7 @@ def offered(person: User) -> dict[str, Any]:
 
 def history(request: HttpRequest, person: User) -> dict[str, Any]:
     """What they had and did."""
-    entries = LogEntry.objects.filter(user_ref=ref(person))[:HISTORY] if request.user.has_perm("log.view") else None
+    log = LogEntry.objects.filter(user_ref=ref(person)).order_by("-at", "-pk")[:HISTORY]
     on_desktops = DesktopSession.objects.filter(user=person).select_related("desktop")
     here = PortalSession.objects.filter(user=person).select_related("role", "policy", "location")
     return {
@@ -176,6 +176,6 @@ def history(request: HttpRequest, person: User) -> dict[str, Any]:
         "portal_sessions": here.order_by("-pk")[:HISTORY],
         "location": Location.objects.filter(pk=person.last_location).first() if person.last_location else None,
         "test_login_address": test_login_address(person),
-        "log": entries,
+        "log": log if request.user.has_perm("log.view") else None,
         "log_address": f"?user={ref(person)}",
     }
