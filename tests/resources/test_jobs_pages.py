@@ -32,6 +32,11 @@ def held_by(name: str) -> Any:
     return make.assignment(make.user(name, at=center.server), make.desktop(center))
 
 
+def answering(result: Result) -> Kind:
+    """A kind of job that always comes to this."""
+    return Kind(run=lambda _: result)
+
+
 def shown(client: Client, query: str) -> list[str]:
     """The kinds of the jobs of a narrowed list."""
     return sorted(row.record.kind for row in client.get(f"{JOBS}{query}").context["listing"].rows)
@@ -64,7 +69,7 @@ def test_a_jobs_page_tells_its_tries_with_reasons(admin: Client) -> None:
     one = job(kind="poll", run_at=now() - timedelta(minutes=1))
     for answer in answers:
         Job.objects.filter(state="pending").update(run_at=now())
-        jobs.step({"poll": Kind(run=lambda _, told=answer: told)})
+        jobs.step({"poll": answering(answer)})
     one.refresh_from_db()
     assert [(each["state"], each["said"], each["times"]) for each in one.history] == [
         ("pending", "AWS is busy.", 2),
@@ -80,7 +85,7 @@ def test_a_history_is_bounded_and_keeps_its_beginning() -> None:
     one = job(kind="poll", run_at=now())
     for number in range(100):
         Job.objects.filter(pk=one.pk).update(run_at=now())
-        jobs.step({"poll": Kind(run=lambda _, told=number: Later(f"Try {told}", now()))})
+        jobs.step({"poll": answering(Later(f"Try {number}", now()))})
         Job.objects.filter(pk=one.pk).update(run_at=now())
     one.refresh_from_db()
     said = [each["said"] for each in one.history]
@@ -133,6 +138,6 @@ def test_every_kind_has_words() -> None:
 def test_what_ended_well_is_told_in_the_history() -> None:
     machine = make.desktop(make.center())
     one = job(kind="poll", subject=ref(machine), run_at=now())
-    jobs.step({"poll": Kind(run=lambda _: Done("All is well."))})
+    jobs.step({"poll": answering(Done("All is well."))})
     one.refresh_from_db()
     assert [(each["state"], each["said"]) for each in one.history] == [("finished", "All is well.")]
