@@ -41,7 +41,7 @@ class Agent:
         self.grants = Grants(machine, settings.state)
         self.commands = Commands(self.link, machine, settings.state, self.grants)
         self.teller = Teller(self.link, self.spool, self._list, pace or Pace())
-        self.ended = threading.Event()
+        self.ended, self.changed = threading.Event(), threading.Event()
         self.watch = Watch(self._remembered(), settings.idle)
         self._busy_at: float | None = None
         self._awake, self._looked = _awake(), ticks()
@@ -66,6 +66,21 @@ class Agent:
         """End soon, and say why: shutdown, restart, suspend, service or upgrade (RULES 19)."""
         self._stop_reason = reason
         self.ended.set()
+        self.changed.set()
+
+    def suspends(self, patience: float) -> None:
+        """The machine will sleep as soon as this returns: say so, if that can be done in time (RULES 19)."""
+        self.spool.add(self.spool.event("agent_stop", data={"reason": "suspend"}))
+        self.teller.news.set()
+        end = time.monotonic() + patience
+        while len(self.spool) and time.monotonic() < end:
+            time.sleep(0.02)
+
+    def resumes(self) -> None:
+        """It is awake again."""
+        self.spool.add(self.spool.event("agent_start", booted_at=self.booted_at.isoformat()))
+        self.changed.set()
+        self._woken()
 
     def look(self) -> None:
         """Who is there now, and what that means; at once on disk, told by the teller."""
@@ -85,12 +100,18 @@ class Agent:
 
     def _watch(self) -> None:
         grants_at = time.monotonic()
-        while not self.ended.wait(EVERY):
+        while not self._waited():
             self.look()
             self.teller.polls_are_held = self.commands.held
             if time.monotonic() >= grants_at:
                 grants_at = time.monotonic() + GRANTS_EVERY
                 self.grants.keep()
+
+    def _waited(self) -> bool:
+        """Until the next look is due, or the machine says that something changed; whether it is the end."""
+        self.changed.wait(EVERY)
+        self.changed.clear()
+        return self.ended.is_set()
 
     def _event(self, kind: str, session: Session, data: Any) -> dict[str, Any]:
         more = {"session": session.number, "user": session.user, "sid": session.sid, "local": session.local}

@@ -1,0 +1,35 @@
+"""The agent's folder under %ProgramData%: for LocalSystem and administrators alone, since keys lie in it.
+
+Every user may make folders in %ProgramData%, so one that is there already is taken over: owner, rights, no inheritance.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from pathlib import Path
+
+from agents.program.windows.api import Api
+from agents.program.windows.power import allow
+from agents.program.windows.structures import POINTER
+
+# Owner Administrators; protected, inherited by files and folders: full access for SYSTEM and Administrators.
+RIGHTS = "O:BAD:PAI(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)"
+OWNER, RIGHTS_LIST, PROTECTED = 0x1, 0x4, 0x8000_0000  # SECURITY_INFORMATION
+
+
+def make_private(api: Api, folder: Path) -> None:
+    """Make the folder where it is not there, and close it to everybody else. Raises CannotDo, OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = security(api, RIGHTS)
+    try:
+        allow(api, "SeRestorePrivilege")  # to give ownership to Administrators
+        api.ask("SetFileSecurityW", str(folder), OWNER | RIGHTS_LIST | PROTECTED, descriptor)
+    finally:
+        api.call("LocalFree", descriptor)
+
+
+def security(api: Api, rights: str) -> ctypes.c_void_p:
+    """A security descriptor out of its text (SDDL), to be freed by LocalFree. Raises CannotDo."""
+    descriptor = POINTER()
+    api.ask("ConvertStringSecurityDescriptorToSecurityDescriptorW", rights, 1, ctypes.byref(descriptor), None)
+    return descriptor
