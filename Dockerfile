@@ -10,5 +10,5 @@ RUN pip install --no-cache-dir --editable '.[broker]'
 
 USER usher
 ENV PYTHONUNBUFFERED=1 DJANGO_SETTINGS_MODULE=broker.settings
-EXPOSE 8000
+EXPOSE 8000 8080
 CMD ["gunicorn", "broker.wsgi", "--bind", "0.0.0.0:8000", "--worker-class", "gthread", "--workers", "2", "--threads", "8"]

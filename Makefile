@@ -1,5 +1,5 @@
 # Usher. `make demo` shows everything; `make help` lists the rest.
-# PORT, BIND and DATA may be given before or after make: `PORT=9000 make demo`, `make run DATA=/srv/usher`.
+# PORT, AGENT_PORT, BIND and DATA may be given before or after make: `PORT=9000 make demo`, `make run DATA=/srv/usher`.
 
 PYTHON ?= python3
 PY := .venv/bin/python

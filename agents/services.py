@@ -2,14 +2,19 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Any
+
+from django.db import transaction
 
 from agents.models import Agent, AgentCommand
 from broker.core.clock import now
+from broker.core.messenger import publish
 from centers.models import Desktop
 
 SILENT_AFTER = timedelta(seconds=95)  # three missed heartbeats (DESIGN 8)
 COMMAND_LASTS = timedelta(minutes=5)
+CHANNEL = "usher:outbox"  # in Redis: the number of an agent that has a new command
 
 
 def agent_of(desktop: Desktop) -> Agent | None:
@@ -23,9 +28,9 @@ def is_silent(agent: Agent) -> bool:
 
 
 def command(agent: Agent, kind: str, reason: str, data: Mapping[str, Any] | None = None) -> AgentCommand:
-    """Put a command into the outbox; the agent's next poll fetches it."""
+    """Put a command into the outbox; a held poll fetches it the moment this transaction is committed."""
     made = now()
-    return AgentCommand.objects.create(
+    wanted = AgentCommand.objects.create(
         agent=agent,
         type=kind,
         data=dict(data or {}),
@@ -33,6 +38,8 @@ def command(agent: Agent, kind: str, reason: str, data: Mapping[str, Any] | None
         expires_at=made + COMMAND_LASTS,
         reason=reason[:200],
     )
+    transaction.on_commit(partial(publish, CHANNEL, str(agent.pk)))
+    return wanted
 
 
 def watch() -> int:

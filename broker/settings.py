@@ -31,6 +31,16 @@ TRUSTED_PROXIES = env.words("USHER_TRUSTED_PROXIES")
 PUBLIC_URL = env.text("USHER_PUBLIC_URL", "http://127.0.0.1:8000").rstrip("/")
 #: Path of the CA certificate (PEM) by which agents know the broker. `make run` and `make demo` make their own.
 AGENT_CA = env.text("USHER_AGENT_CA")
+#: The address under which agents reach the broker, where that is another one.
+AGENT_URL = env.text("USHER_AGENT_URL", PUBLIC_URL).rstrip("/")
+#: Calls a second that one agent may make of the agent endpoint; ten times as many at once. Beyond: 429.
+AGENT_CALLS = env.number("USHER_AGENT_CALLS", 20)
+#: Events a second that one agent may tell the agent endpoint; twenty times as many at once. Beyond: 429.
+AGENT_EVENTS = env.number("USHER_AGENT_EVENTS", 100)
+#: Registrations a second from one address; a hundred times as many at once. A bad token counts for fifty.
+AGENT_REGISTRATIONS = env.number("USHER_AGENT_REGISTRATIONS", 5)
+#: Connections that one agent endpoint takes; with fewer file descriptors, fewer. Nine tenths of them may be held polls.
+AGENT_CONNECTIONS = env.number("USHER_AGENT_CONNECTIONS", 15000)
 #: Name of this node in the log and the job queue.
 NODE = env.text("USHER_NODE", platform.node() or "broker")
 #: The administrator's password, set at the first start; takes the place of the set-up link.

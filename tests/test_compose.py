@@ -14,7 +14,7 @@ from broker import settings
 
 ROOT = settings.BASE_DIR
 COMPOSE = ROOT / "docker-compose.yml"
-OURS = ("upgrade", "web", "worker", "beat")
+OURS = ("upgrade", "web", "agents", "worker", "beat")
 
 
 def services() -> dict[str, Any]:
@@ -31,7 +31,10 @@ def docker_words(instruction: str) -> list[str]:
 def check_command(words: list[str]) -> None:
     """The program comes with our packages, and what it is told to load exists."""
     program, *rest = words
-    if program == "python":
+    if rest[:1] == ["-m"]:
+        assert program == "python"
+        assert importlib.util.find_spec(rest[1])
+    elif program == "python":
         assert (ROOT / rest[0]).exists()
         assert rest[1] in get_commands()
     elif program == "celery":
@@ -43,7 +46,7 @@ def check_command(words: list[str]) -> None:
 
 
 def test_the_parts_are_there() -> None:
-    assert set(services()) == {"postgres", "redis", "upgrade", "web", "worker", "beat", "front"}
+    assert set(services()) == {"postgres", "redis", "upgrade", "web", "agents", "worker", "beat", "front"}
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -75,11 +78,14 @@ def test_what_a_service_waits_for_is_a_service() -> None:
         assert set(service.get("depends_on", ())) <= set(services())
 
 
-def test_the_front_reaches_the_web() -> None:
-    target = re.search(r"reverse_proxy (\w+):(\d+)", (ROOT / "docs" / "Caddyfile").read_text())
-    assert target is not None
-    assert target.group(1) in services()
-    assert docker_words("EXPOSE") == [target.group(2)]
+def test_the_front_reaches_the_web_and_sends_agents_to_the_endpoint() -> None:
+    text = (ROOT / "docs" / "Caddyfile").read_text()
+    targets = {path: (name, port) for path, name, port in re.findall(r"reverse_proxy (\S+ )?(\w+):(\d+)", text)}
+    assert set(targets) == {"", "/agent/* "}
+    assert {name for name, _ in targets.values()} == {"web", "agents"}
+    assert docker_words("EXPOSE") == [port for _, port in (targets[""], targets["/agent/* "])]
+    command = services()["agents"]["command"]
+    assert command[command.index("--port") + 1] == targets["/agent/* "][1]
 
 
 def test_the_image_takes_only_extras_that_exist_and_no_simulated_world() -> None:

@@ -18,8 +18,12 @@ FORWARDED = (
 
 def client_address(request: HttpRequest) -> str | None:
     """The address of the person or machine that asks; headers count only from a trusted proxy."""
-    peer = str(request.META.get("REMOTE_ADDR") or "") or None
-    hops = [hop.strip() for hop in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",") if hop.strip()]
+    return client_behind(str(request.META.get("REMOTE_ADDR") or ""), request.META.get("HTTP_X_FORWARDED_FOR", ""))
+
+
+def client_behind(peer: str | None, forwarded_for: str) -> str | None:
+    """The address behind the trusted proxies, from the peer's and the X-Forwarded-For header."""
+    hops = [hop.strip() for hop in forwarded_for.split(",") if hop.strip()]
     while peer and hops and is_trusted(peer):
         peer = hops.pop()
     return peer if peer and is_address(peer) else None

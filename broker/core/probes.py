@@ -16,6 +16,8 @@ from broker.core.models import Job, Node
 from broker.core.net import from_loopback
 
 WORKER_SILENT_AFTER = timedelta(seconds=60)
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+NOT_MEASURED = "Only from the loopback address, or with the metrics token.\n"
 
 
 def database_trouble() -> str:
@@ -72,12 +74,16 @@ def readyz(_: HttpRequest) -> HttpResponse:
 
 def metrics(request: HttpRequest) -> HttpResponse:
     """Prometheus text, for the loopback address or the bearer of USHER_METRICS_TOKEN."""
+    if not may_measure(request.headers.get("Authorization", ""), from_loopback(request)):
+        return HttpResponse(NOT_MEASURED, "text/plain", 403)
+    return HttpResponse(generate_latest(measured()), METRICS_TYPE)
+
+
+def may_measure(authorization: str, loopback: bool) -> bool:
+    """Whether a request may read the figures: by USHER_METRICS_TOKEN where there is one, else from this machine."""
     token = settings.METRICS_TOKEN
-    given = request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
-    allowed = hmac.compare_digest(given.encode(), token.encode()) if token else from_loopback(request)
-    if not allowed:
-        return HttpResponse("Only from the loopback address, or with the metrics token.\n", "text/plain", 403)
-    return HttpResponse(generate_latest(measured()), "text/plain; version=0.0.4; charset=utf-8")
+    given = authorization.removeprefix("Bearer ").strip()
+    return hmac.compare_digest(given.encode(), token.encode()) if token else loopback
 
 
 def measured() -> CollectorRegistry:

@@ -1,6 +1,6 @@
 """`python -m broker.embedded run|demo`: the whole product on this machine, until Ctrl-C.
 
-Environment: PORT, BIND, DATA, and every USHER_* setting; AGENT_PORT and GATEWAY_PORT are read by later parts.
+Environment: PORT, AGENT_PORT, BIND, DATA, and every USHER_* setting; GATEWAY_PORT is read by a later part.
 """
 
 import os
@@ -45,12 +45,17 @@ def main(arguments: list[str]) -> int:
 
 def serve(demo: bool) -> int:
     """Start everything, say where, keep it running, end everything. Raises CannotStart."""
-    bind, port = os.environ.get("BIND") or "127.0.0.1", _port()
+    bind = os.environ.get("BIND") or "127.0.0.1"
+    port = _port("PORT", os.environ.get("PORT") or "8000")
+    agent_port = _port("AGENT_PORT", os.environ.get("AGENT_PORT") or "8080")
+    if port == agent_port:
+        raise CannotStart(f"PORT and AGENT_PORT are both {port}: give another AGENT_PORT=")
     check_port(bind, port)
+    check_port(bind, agent_port, "AGENT_PORT")
     data = open_folder(Path(os.environ.get("DATA") or PROJECT / "var" / ("demo" if demo else "run")))
     os.chdir(PROJECT)
     with locked(data):
-        instance = Instance(data, bind, port, demo, kept_ports(data / "ports.json") if demo else {})
+        instance = Instance(data, bind, port, demo, kept_ports(data / "ports.json") if demo else {}, agent_port)
         return _supervise(instance)
 
 
@@ -92,10 +97,9 @@ def _asked(command: str, variables: Mapping[str, str]) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def _port() -> int:
-    text = os.environ.get("PORT") or "8000"
+def _port(name: str, text: str) -> int:
     if not text.isdecimal() or not 0 < int(text) < 65_536:
-        raise CannotStart(f"PORT is {text!r}; it must be a number from 1 to 65535")
+        raise CannotStart(f"{name} is {text!r}; it must be a number from 1 to 65535")
     return int(text)
 
 

@@ -28,6 +28,7 @@ class Instance:
     port: int
     demo: bool
     ports: Mapping[str, int]
+    agent_port: int = 8080
 
     @property
     def secure(self) -> bool:
@@ -42,9 +43,17 @@ class Instance:
     @property
     def url(self) -> str:
         """The address for browsers."""
+        return self._at(self.port)
+
+    @property
+    def agent_url(self) -> str:
+        """The address of the agent endpoint."""
+        return self._at(self.agent_port)
+
+    def _at(self, port: int) -> str:
         host = self.bind if tls.is_loopback(self.bind) else tls.names(self.bind)[0]
         shown = f"[{host}]" if ":" in host else host
-        return f"{'https' if self.secure else 'http'}://{shown}:{self.port}"
+        return f"{'https' if self.secure else 'http'}://{shown}:{port}"
 
     @property
     def aws_endpoint(self) -> str:
@@ -59,7 +68,7 @@ class Instance:
         return crt, key
 
 
-def check_port(bind: str, port: int) -> None:
+def check_port(bind: str, port: int, name: str = "PORT") -> None:
     """Raise CannotStart where somebody listens on the port already, or the address is not ours."""
     family = socket.AF_INET6 if ":" in bind else socket.AF_INET
     with socket.socket(family) as probe:
@@ -67,7 +76,7 @@ def check_port(bind: str, port: int) -> None:
         try:
             probe.bind((bind, port))
         except OSError as error:
-            raise CannotStart(f"Cannot listen on {bind}:{port} ({error.strerror}): give another PORT=") from None
+            raise CannotStart(f"Cannot listen on {bind}:{port} ({error.strerror}): give another {name}=") from None
 
 
 def kept_ports(path: Path) -> dict[str, int]:
@@ -106,6 +115,8 @@ def environment(instance: Instance, database: str, redis: str) -> dict[str, str]
         "USHER_PUBLIC_URL": instance.url,
         "USHER_BEAT_FILE": str(instance.data / "beat"),
     }
+    if not given("USHER_PUBLIC_URL"):  # else agents call there: the operator's front routes /agent/ to the endpoint
+        made["USHER_AGENT_URL"] = instance.agent_url
     if instance.front_is_ours:
         made["USHER_AGENT_CA"] = str(tls.agent_ca(instance.data)[0])
     if not tls.is_loopback(instance.bind):
@@ -119,8 +130,8 @@ def environment(instance: Instance, database: str, redis: str) -> dict[str, str]
             "AWS_ENDPOINT_URL_WORKSPACES": instance.aws_endpoint,
             "AWS_ENDPOINT_URL_STS": instance.aws_endpoint,
         }
-    given = {name: value for name, value in os.environ.items() if name in made or name.startswith("USHER_")}
-    return {**made, **given, "DATA": str(instance.data)}
+    stands = {name: value for name, value in os.environ.items() if name in made or name.startswith("USHER_")}
+    return {**made, **stands, "DATA": str(instance.data)}
 
 
 def write_environment(path: Path, variables: Mapping[str, str]) -> None:
@@ -133,6 +144,7 @@ def write_demo_card(instance: Instance) -> None:
     """$DATA/demo.json (mode 600): addresses, accounts, AWS, directories and tokens, for people and tests."""
     card = {
         "url": instance.url,
+        "agents": instance.agent_url,
         "accounts": dict([ADMINISTRATOR, *((name, PEOPLES_PASSWORD) for name in PEOPLE)]),
         "aws": {"endpoint": instance.aws_endpoint},
         "directories": _json(instance.data / "directory" / "directory.json"),

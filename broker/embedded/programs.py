@@ -41,11 +41,16 @@ def services(postgres: Postgres | None, redis: Redis | None) -> list[Program]:
 def stages(instance: Instance, variables: Mapping[str, str], servers: list[Program]) -> list[list[Program]]:
     """What starts together, stage after stage. Ended in the reverse order."""
     upgrade = Program("upgrade", manage("upgrade"), variables, once=True, within=300)
-    application = [_web(instance, variables), _worker(instance, variables), _beat(variables)]
+    application = [
+        _web(instance, variables),
+        _endpoint(instance, variables),
+        _worker(instance, variables),
+        _beat(variables),
+    ]
     if not instance.demo:
         return [servers, [upgrade], application]
     seed = Program("demo-seed", manage("demo_seed"), variables, once=True, within=120)
-    desktops = Program("desktops", _module("broker.demo.desktops"), variables)
+    desktops = Program("desktops", _module("broker.demo.desktops", "--hold", "25"), variables)
     return [
         servers,
         [upgrade, _aws(instance, variables), _directory(instance, variables)],
@@ -56,7 +61,16 @@ def stages(instance: Instance, variables: Mapping[str, str], servers: list[Progr
 
 
 def ready(url: str) -> dict[str, Any] | None:
-    """What /readyz says there, or None where it does not answer 200. The certificate is our own child's."""
+    """What /readyz says there, or None where it does not answer 200."""
+    said = fetched(url)
+    try:
+        return None if said is None else dict(json.loads(said))
+    except ValueError:
+        return None
+
+
+def fetched(url: str) -> bytes | None:
+    """What an address answers with 200, else None. The certificate is our own child's."""
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port
     trusting = ssl._create_unverified_context()  # noqa: S323
@@ -68,8 +82,8 @@ def ready(url: str) -> dict[str, Any] | None:
     try:
         connection.request("GET", parts.path)
         answer = connection.getresponse()
-        return dict(json.loads(answer.read())) if answer.status == http.HTTPStatus.OK else None
-    except (OSError, http.client.HTTPException, ValueError):
+        return answer.read() if answer.status == http.HTTPStatus.OK else None
+    except (OSError, http.client.HTTPException):
         return None
     finally:
         connection.close()
@@ -106,11 +120,19 @@ def _web(instance: Instance, variables: Mapping[str, str]) -> Program:
     return Program("web", command, variables, ready=lambda: ready(_probe(instance)) is not None, orphan=signal.SIGQUIT)
 
 
-def _probe(instance: Instance) -> str:
-    """The address of /readyz, as this machine itself reaches it."""
+def _endpoint(instance: Instance, variables: Mapping[str, str]) -> Program:
+    certificate, key = instance.certificate() if instance.secure else (None, None)
+    tls = ("--certificate", str(certificate), "--key", str(key)) if certificate else ()
+    command = _module("broker.asgi", "--host", instance.bind, "--port", str(instance.agent_port), *tls)
+    probe = _probe(instance, instance.agent_port, "healthz")
+    return Program("endpoint", command, variables, ready=lambda: fetched(probe) is not None)
+
+
+def _probe(instance: Instance, port: int = 0, path: str = "readyz") -> str:
+    """The address of a probe of the web process, or of one at another port, as this machine itself reaches it."""
     local = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(instance.bind, instance.bind)  # noqa: S104 - compared, not bound
     host = f"[{local}]" if ":" in local else local
-    return f"{urlsplit(instance.url).scheme}://{host}:{instance.port}/readyz"
+    return f"{urlsplit(instance.url).scheme}://{host}:{port or instance.port}/{path}"
 
 
 def _worker(instance: Instance, variables: Mapping[str, str]) -> Program:

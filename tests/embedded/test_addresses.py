@@ -20,6 +20,15 @@ def instance(data: Path, bind: str = "127.0.0.1") -> Instance:
     return Instance(data, bind, 8000, demo=False, ports={})
 
 
+def test_agents_are_sent_to_the_endpoint_or_to_the_front_that_the_operator_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert environment(instance(tmp_path), "a", "b")["USHER_AGENT_URL"] == "http://127.0.0.1:8080"
+    assert environment(instance(tmp_path, "0.0.0.0"), "a", "b")["USHER_AGENT_URL"].startswith("https://")
+    monkeypatch.setenv("USHER_PUBLIC_URL", "https://desktops.example.test")
+    assert "USHER_AGENT_URL" not in environment(instance(tmp_path), "a", "b")
+
+
 def test_only_this_machine_is_served_without_tls(tmp_path: Path) -> None:
     assert instance(tmp_path).url == "http://127.0.0.1:8000"
     assert instance(tmp_path, "::1").url == "http://[::1]:8000"

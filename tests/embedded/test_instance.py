@@ -37,7 +37,8 @@ class Running:
     def __init__(self, data: Path, port: int, mode: str = "run", **given: str) -> None:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("USHER_")}
         self.data, self.port = data, port
-        self.environment = {**kept, "DATA": str(data), "PORT": str(port), **given}
+        self.agent_port = free_port()
+        self.environment = {**kept, "DATA": str(data), "PORT": str(port), "AGENT_PORT": str(self.agent_port), **given}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "broker.embedded", mode],
             cwd=BASE_DIR,
@@ -75,6 +76,11 @@ class Running:
             return error.code, error.read().decode()
         except OSError as error:
             return 0, str(error)
+
+    def figures(self) -> str:
+        """/metrics of the endpoint."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.agent_port}/metrics", timeout=5) as answer:
+            return str(answer.read().decode())
 
     def manage(self, *words: str) -> str:
         """The output of a manage.py command that knows nothing but DATA."""
@@ -131,6 +137,8 @@ def test_it_says_once_that_it_is_ready_and_it_is(instance: Running) -> None:
     assert said.count("Ready:") == 1
     assert f"Ready: http://127.0.0.1:{instance.port}\n" in said
     assert instance.get("/readyz")[0] == 200
+    with urllib.request.urlopen(f"http://127.0.0.1:{instance.agent_port}/healthz", timeout=5) as answer:
+        assert answer.read() == b"ok"
     assert instance.is_alive()
 
 
@@ -153,6 +161,9 @@ def test_a_port_in_use_is_one_line_before_anything_starts(instance: Running, tmp
     assert second.process.returncode == 1
     assert re.fullmatch(r"Cannot start: Cannot listen on 127.0.0.1:\d+ .*\n", said)
     assert not (tmp_path / "data").exists()
+    third = Running(tmp_path / "data", free_port(), AGENT_PORT=str(instance.agent_port))
+    said, _ = third.process.communicate(timeout=20)
+    assert re.fullmatch(r"Cannot start: Cannot listen on 127.0.0.1:\d+ .*: give another AGENT_PORT=\n", said)
 
 
 def test_a_second_start_on_the_same_data_is_refused_in_one_line(instance: Running) -> None:
@@ -162,7 +173,7 @@ def test_a_second_start_on_the_same_data_is_refused_in_one_line(instance: Runnin
     assert "Another instance is running" in said
 
 
-@pytest.mark.parametrize("words", ["gunicorn", "/postgres -D", "redis-server", " worker ", " beat "])
+@pytest.mark.parametrize("words", ["gunicorn", "broker.asgi", "/postgres -D", "redis-server", " worker ", " beat "])
 def test_a_killed_part_comes_back(instance: Running, words: str) -> None:
     before = process(instance.data, words)
     os.kill(before, signal.SIGKILL)
@@ -217,6 +228,8 @@ def test_the_demo_is_small_tells_how_to_use_it_and_leaves_nothing_when_killed(tm
         assert "Ready" in demo.wait_ready()
         card = json.loads((demo.data / "demo.json").read_text())
         assert card["url"] == f"http://127.0.0.1:{demo.port}"
+        assert card["agents"] == f"http://127.0.0.1:{demo.agent_port}"
+        wait_for(lambda: "usher_agent_polls_held 0.0" not in demo.figures(), 20, "desktops hold polls at the endpoint")
         assert card["accounts"]["admin"] == "demo-Admin1"
         assert card["directories"]["CORP"]["port"]
         assert card["enrolment_tokens"]

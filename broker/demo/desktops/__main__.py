@@ -1,6 +1,7 @@
 """`python -m broker.demo.desktops`: the simulated machines, until SIGINT or SIGTERM.
 
-Where an option is missing, the environment of the demo says it: USHER_PUBLIC_URL, AWS_ENDPOINT_URL_WORKSPACES, DATA.
+Where an option is missing, the environment of the demo says it: USHER_PUBLIC_URL, USHER_AGENT_URL,
+AWS_ENDPOINT_URL_WORKSPACES, DATA.
 """
 
 import argparse
@@ -22,9 +23,9 @@ def main() -> int:
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
-    fleet = Fleet(
-        Options(options.data, Site(options.broker), Site(options.aws), options.rdp_port, Pace(options.poll), _say)
-    )
+    pace = Pace(options.poll, options.hold)
+    sites = Site(options.broker), Site(options.aws)
+    fleet = Fleet(Options(options.data, *sites, options.rdp_port, pace, _say, Site(options.agents or options.broker)))
     try:
         with Control(options.data, fleet):
             _follow(fleet, ended, options.look)
@@ -53,6 +54,8 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m broker.demo.desktops", description="Simulated desktops.")
     given = os.environ.get
     parser.add_argument("--broker", default=given("USHER_PUBLIC_URL", ""), help="address of the broker")
+    parser.add_argument("--agents", default=given("USHER_AGENT_URL", ""), help="where agents call, if elsewhere")
+    parser.add_argument("--hold", type=int, default=0, help="seconds for which the broker holds a poll; 0: not at all")
     parser.add_argument(
         "--aws", default=given("AWS_ENDPOINT_URL_WORKSPACES", ""), help="the simulated account's address"
     )

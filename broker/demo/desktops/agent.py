@@ -5,7 +5,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from broker.demo.desktops.calls import Away, Refused, Site
+from broker.demo.desktops.calls import TIMEOUT, Away, Refused, Site
+from broker.demo.desktops.ear import Ear
 from broker.demo.desktops.image import Image
 from broker.demo.desktops.machine import CannotDo, Machine
 
@@ -15,9 +16,10 @@ AT_ONCE = 200
 
 @dataclass(frozen=True)
 class Pace:
-    """Seconds. Real agents hold a long poll; the web process answers at once, so the demo asks again soon."""
+    """Seconds. `hold` is for the endpoint; the web process holds no poll: 0, and the agent asks again soon."""
 
     poll: float = 2.5
+    hold: int = 0
     heartbeat: float = 30.0
     patience: float = 30.0  # the longest pause while the broker is away
 
@@ -35,9 +37,13 @@ class Agent(threading.Thread):
         self._last_heartbeat = 0.0
         self._registered_at = 0.0
         self._ask_again = pace.poll
+        self._ear = Ear(machine.hardware.name, self._listens, self._hear, pace.poll)
+        self._held = Site(broker.url, pace.hold + TIMEOUT)
 
     def run(self) -> None:
         """Turn after turn; an event of the machine cuts the pause short."""
+        if self.pace.hold:
+            self._ear.start()
         while not self._ended.is_set():
             pause = self.turn()
             if self._failures:
@@ -58,6 +64,7 @@ class Agent(threading.Thread):
     def leave(self) -> None:
         """Stop where it is, without a last word: the spool on the disk keeps what was not told."""
         self._ended.set()
+        self._ear.ended.set()
         self.machine.news.set()
 
     def turn(self) -> float:
@@ -68,7 +75,9 @@ class Agent(threading.Thread):
         try:
             self.introduce()
             self.tell()
-            self.obey()
+            if not self.pace.hold:
+                self.obey(self._call("GET", "commands"))
+                self.tell()
         except Refused as refusal:
             return self._refused(refusal)
         except Away as away:
@@ -131,12 +140,22 @@ class Agent(threading.Thread):
             self.machine.disk.spool = [each for each in held if each["boot_id"] != boot or each["seq"] not in seqs]
             self.machine.save()
 
-    def obey(self) -> None:
-        """Fetch what the broker asks, do it, and answer."""
-        for command in self._call("GET", "commands")["commands"]:
+    def obey(self, answer: Any) -> None:
+        """Do what the answer to a poll asks, and say how it went."""
+        for command in answer["commands"]:
             ok, detail = self.do(str(command.get("type", "")), command.get("data") or {})
             self._call("POST", f"commands/{command['id']}", {"ok": ok, "detail": detail})
-            self.tell()
+
+    def _listens(self) -> bool:
+        return self.machine.on and self.approved and bool(self.machine.disk.key)
+
+    def _hear(self) -> float:
+        """One held poll; the pause before the next."""
+        answer = self._held.call("GET", f"/agent/v1/commands?wait={self.pace.hold}", key=self.machine.disk.key)
+        if self._ended.is_set():
+            return 0.0
+        self.obey(answer)
+        return self.pace.poll if "retry_after" in answer else 0.0
 
     def do(self, kind: str, data: dict[str, Any]) -> tuple[bool, str]:
         """Carry out one command; whether it went well, and how."""
@@ -181,7 +200,7 @@ class Agent(threading.Thread):
         Now and then it registers again: a scan may have found its WorkSpace meanwhile, and then nobody need approve.
         """
         try:
-            self.obey()
+            self.obey(self._call("GET", "commands"))
         except (Away, Refused) as error:
             return self._later(str(error))
         if time.monotonic() - self._registered_at >= self._ask_again:

@@ -27,6 +27,7 @@ class Site:
     """Somebody to call."""
 
     url: str
+    timeout: float = TIMEOUT
 
     def call(self, verb: str, path: str, body: object = None, key: str = "") -> Any:
         """The JSON of a 2xx answer; raises Refused or Away."""
@@ -61,7 +62,7 @@ class Site:
         parts = urlsplit(self.url)
         host = parts.hostname or "127.0.0.1"
         if parts.scheme != "https":
-            return http.client.HTTPConnection(host, parts.port, timeout=TIMEOUT)
+            return http.client.HTTPConnection(host, parts.port, timeout=self.timeout)
         # The demo's certificate is its own; a real agent checks it by the hash in its enrolment string (RULES 4).
         trusting = ssl._create_unverified_context()
-        return http.client.HTTPSConnection(host, parts.port, timeout=TIMEOUT, context=trusting)
+        return http.client.HTTPSConnection(host, parts.port, timeout=self.timeout, context=trusting)

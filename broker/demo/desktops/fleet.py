@@ -34,6 +34,7 @@ class Options:
     rdp_port: int = 3389
     pace: Pace = field(default_factory=Pace)
     log: Callable[[str], None] = print
+    agents: Site | None = None  # where agents call; the broker itself where it is not said
 
 
 @dataclass
@@ -120,7 +121,8 @@ class Fleet:
                 self.options.log(
                     f"{hardware.name}: no port {self.options.rdp_port} on {hardware.address}: {error.strerror}"
                 )
-        place.agent = Agent(place.machine, self.options.broker, self.image, self.options.pace)
+        site = self.options.agents or self.options.broker
+        place.agent = Agent(place.machine, site, self.image, self.options.pace)
         place.agent.start()
         self.options.log(f"{hardware.name} ({hardware.id}) is up at {hardware.address}")
 

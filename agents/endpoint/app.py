@@ -1,0 +1,122 @@
+"""The ASGI application: /agent/v1/, /metrics and /healthz; everything else does not exist here."""
+
+import asyncio
+import ipaddress
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from agents.calls import AWAY as AWAY_ANSWER
+from agents.calls import Answer, Request, answer, refusal
+from agents.endpoint import database, figures
+from agents.endpoint.bell import Bell
+from agents.endpoint.limits import Limits
+from agents.endpoint.reading import Receive, Unread, body_of
+from agents.keys import key_hash
+from broker.core import probes
+from broker.core.clock import now
+from broker.core.net import FORWARDED, client_behind
+
+log = logging.getLogger(__name__)
+PREFIX = "/agent/v1/"
+PROXIED = frozenset(name.removeprefix("HTTP_").replace("_", "-").lower().encode() for name in FORWARDED)
+
+Scope = Mapping[str, Any]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+@dataclass
+class Application:
+    """What uvicorn calls for each request."""
+
+    database: database.Database
+    limits: Limits
+    bell: Bell
+    figures: figures.Figures
+    ca: Callable[[], bytes]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        headers = dict(scope["headers"])
+        path = scope["path"]
+        closing = False
+        if path.startswith(PREFIX):
+            try:
+                given = await self.called(path.removeprefix(PREFIX), scope, headers, receive)
+            except Unread as unread:
+                given, closing = unread.answer, True
+            content, kind = given.content
+            await reply(send, given.status, content, kind, given.retry_after, closing)
+        else:
+            await reply(send, *await self.other(path, scope, headers))
+
+    async def called(self, path: str, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive) -> Answer:
+        """A call of the protocol, within its limits. Raises Unread."""
+        authorization = headers.get(b"authorization", b"").decode("latin-1")
+        who, address = key_hash(authorization), address_of(scope, headers)
+        wait = self.limits.enter(path, who, address, time.monotonic())
+        body = await body_of(receive, headers.get(b"content-length", b""))
+        if wait:
+            given = refusal("slow_down", 429, f"Too much at once. Come again in {wait} seconds.", wait)
+        else:
+            query = scope["query_string"].decode("latin-1")
+            given = await self.done(Request(scope["method"], path, query, authorization, body, now(), self.ca))
+        self.count(path, who, address, given)
+        return given
+
+    async def done(self, request: Request) -> Answer:
+        """The call's answer, or that the database is away."""
+        try:
+            return await self.database.drive(answer(request))
+        except database.AWAY as error:
+            log.warning("The database did not answer an agent: %s", type(error).__name__)
+            return AWAY_ANSWER
+
+    def count(self, path: str, who: str, address: str, given: Answer) -> None:
+        """What the call costs its sender, what the figures tell, and whether the workers have something to do."""
+        told = 0
+        if path == "register" and given.status == 401:
+            self.limits.refused_token(address, time.monotonic())
+        if path == "events" and isinstance(given.body, dict) and given.status == 202:
+            told = sum(len(given.body[part]) for part in ("accepted", "duplicate", "rejected"))
+            self.limits.told(who, told, time.monotonic())
+        self.figures.called(path, given.status, told)
+        if given.news:
+            self.bell.ring()
+
+    async def other(self, path: str, scope: Scope, headers: Mapping[bytes, bytes]) -> tuple[int, bytes, str]:
+        """Probes: status, content and type."""
+        if path == "/healthz":
+            return 200, b"ok", "text/plain"
+        if path == "/metrics":
+            if not probes.may_measure(headers.get(b"authorization", b"").decode("latin-1"), is_local(scope, headers)):
+                return 403, probes.NOT_MEASURED.encode(), "text/plain"
+            return 200, await asyncio.to_thread(self.figures.text), probes.METRICS_TYPE
+        return 404, b'{"error": "not_found", "detail": "Agents call /agent/v1/ here."}', "application/json"
+
+
+def address_of(scope: Scope, headers: Mapping[bytes, bytes]) -> str:
+    """The caller's address; headers count only from a trusted proxy."""
+    peer = scope["client"][0] if scope["client"] else ""
+    return client_behind(peer, headers.get(b"x-forwarded-for", b"").decode("latin-1")) or peer
+
+
+def is_local(scope: Scope, headers: Mapping[bytes, bytes]) -> bool:
+    """Sent from this very machine, and not passed on by a proxy on it (CONTRACTS 3, "Loopback rule")."""
+    peer = scope["client"][0] if scope["client"] else ""
+    return bool(peer) and ipaddress.ip_address(peer).is_loopback and PROXIED.isdisjoint(headers)
+
+
+async def reply(  # noqa: PLR0913 - an HTTP answer has this many parts
+    send: Send, status: int, content: bytes, kind: str, retry_after: int = 0, closing: bool = False
+) -> None:
+    """Send an answer."""
+    headers = [(b"content-type", kind.encode()), (b"content-length", str(len(content)).encode())]
+    if retry_after:
+        headers.append((b"retry-after", str(retry_after).encode()))
+    if closing:
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
