@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 
 from agents.models import Agent
 from agents.services import command
-from broker.connect import facts, notices, plans_in_force
+from broker.connect import facts, notices, plans_in_force, rights
 from broker.connect.happenings import Happening, call_off, happened, planned
 from broker.connect.models import DesktopSession, Launch
 from broker.connect.power import number
@@ -34,6 +34,7 @@ def release(assignment_id: int, reason: str) -> Assignment | None:
         return None
     end_launches(Launch.objects.filter(assignment=assignment), f"The desktop was released: {reason}")
     set_aside(assignment)
+    rights.released(assignment)
     happened(Happening(assignment.desktop, Event.RELEASED, now(), assignment))
     return assignment
 

@@ -7,6 +7,7 @@ aside with its error and stops no other.
 import logging
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 
 from django.db import OperationalError, transaction
 from django.db.models import Q
@@ -14,7 +15,9 @@ from django.db.models import Q
 from agents.models import Agent, AgentEvent
 from agents.protocol import Identity, Said, Who, which_user
 from authservers.models import User
+from broker.connect import rights
 from broker.connect.happenings import Happening, happened
+from broker.connect.launching import logged_in
 from broker.connect.models import DesktopSession
 from broker.connect.states import Change, Line, Session, SessionNews, State, Told, boot_began, heal, hear
 from broker.core import audit
@@ -130,6 +133,7 @@ def booted(agent: Agent, desktop: Desktop, told: AgentEvent) -> str:
     if began is not None and told.at < began.at:
         return "ignored: it is about an older boot"  # sent late, after the newer one had registered
     agent.boot_id = told.boot_id
+    transaction.on_commit(partial(rights.settle, desktop.pk))
     ended = 0
     for row in live_rows(desktop):
         for change in boot_began([as_session(row)], told.boot_id, told.at):
@@ -275,6 +279,7 @@ def react_to(desktop: Desktop, row: DesktopSession, event: Event) -> None:
     if row.assignment is None:
         return
     if event is Event.CONNECTED:
+        logged_in(desktop.pk, row.user_id)
         Assignment.objects.filter(pk=row.assignment.pk, used_at=None).update(used_at=moment)
         Desktop.objects.filter(pk=desktop.pk).update(last_used_at=moment)
     assignment = Assignment.objects.select_related("user__server", "desktop__center").get(pk=row.assignment.pk)

@@ -6,8 +6,8 @@ from django.contrib.sessions.models import Session
 
 from agents import services as agents
 from agents.models import Agent, AgentCommand, AgentEvent
-from broker.connect import launches, throttle
-from broker.connect.models import Client, Launch, PortalSession
+from broker.connect import launches, rights, throttle
+from broker.connect.models import Client, Launch, PortalSession, QueuePlace
 from broker.core.clock import now
 from broker.core.jobs import Done, Kind, Result
 from broker.core.models import Job, LogEntry, Node
@@ -32,6 +32,7 @@ def run(job: Job) -> Result:
     silent = agents.watch()
     removed = clear()
     launches.end_overdue()
+    rights.settle_all()
     keep_scanning()
     return Done(f"{silent} agents fell silent, {removed} old rows removed.", now() + EVERY)
 
@@ -54,6 +55,7 @@ def clear() -> int:
         AgentCommand.objects.filter(created_at__lt=moment - KEEP_EVENTS),
         PortalSession.objects.filter(expires_at__lt=moment - KEEP_CLIENTS),
         Client.objects.filter(seen_at__lt=moment - KEEP_CLIENTS),
+        QueuePlace.objects.filter(ended_at__lt=moment - KEEP_CLIENTS),
         Launch.objects.filter(ended_at__lt=moment - KEEP_CLIENTS),
         Agent.objects.filter(revoked_at__lt=moment - KEEP_CLIENTS),
         Tunnel.objects.filter(closed_at__lt=moment - KEEP_CLIENTS),

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from broker.connect import actions, call_url, deploy, housekeeping, inventory, launches, power, session_expire
+from broker.connect import actions, call_url, deploy, housekeeping, inventory, launches, power, queue, session_expire
 from broker.core.jobs import Kind
 
 SESSION = Kind(run=actions.run_session_command, deadline=timedelta(minutes=30))
@@ -11,6 +11,7 @@ HANDLERS: dict[str, Kind] = {
     "poll": inventory.KIND,
     "wait_for_start": launches.KIND,
     "wait_for_stop": launches.KIND,
+    "check_status": queue.KIND,
     "power": power.KIND,
     "deploy": deploy.KIND,
     "release": Kind(run=actions.run_release),

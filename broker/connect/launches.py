@@ -6,27 +6,33 @@ from datetime import timedelta
 from django.db import transaction
 
 from agents.services import agent_of
-from broker.connect import power
-from broker.connect.connect import finish, go_to
+from broker.connect import another, power, rights, steps
 from broker.connect.happenings import Happening, happened
 from broker.connect.inventory import save_observed
+from broker.connect.launching import finish, go_to, is_up, opened, set_out, starts
 from broker.connect.models import DesktopSession, Launch
+from broker.connect.plans_in_force import for_assignment, line_of
+from broker.connect.steps import LIMITS
 from broker.connect.strangers import asked_to_leave
 from broker.core.clock import now
 from broker.core.db import assert_outside
-from broker.core.jobs import Done, Kind, Later, Moot, Result
+from broker.core.jobs import A_MOMENT, Done, Kind, Later, Moot, Result
 from broker.core.models import Job
 from centers.models import Desktop
 from centers.providers.base import PowerOp, ProviderError
 from centers.services import port_seen, provider
 from plans.engine import Event
+from plans.models import ProtocolChoice
 from pools.models import Assignment
 
 LOOK_AGAIN = timedelta(seconds=2)
-AGENT_TAKES = timedelta(seconds=90)  # after that the person may go on without it
 WALKED_BY = timedelta(minutes=1)  # past its deadline: its own job would have ended it
 RDP_PORT = 3389
 PROBE_SECONDS = 2.0
+QUICK_SECONDS = 0.5  # a person's request waits for it
+GRACE = timedelta(seconds=10)  # a step that knows how to go on without what it waits for comes first
+NOT_IN_TIME = "The desktop did not become ready in time. Try again."
+NOBODY_CAME = "Nobody logged in with the connection file in time. Press Connect for a new one."
 Power = Desktop.Power
 Step = Launch.Step
 
@@ -39,13 +45,15 @@ def run(job: Job) -> Result:
     launch = None
     if "launch" in job.payload:
         launch = (
-            Launch.objects.select_related("user", "desktop", "portal_session__policy")
+            Launch.objects.select_related("user", "desktop", "assignment__user", "portal_session__policy")
             .filter(pk=job.payload["launch"], ended_at=None)
             .first()
         )
         if launch is None:
             return Moot("The launch has ended.")
-        if now() > launch.deadline:
+        if launch.step == Step.CONNECTING:
+            return Moot("Its way is open.")
+        if now() > launch.deadline + GRACE:
             return given_up(launch, desktop, job.reason)
     desktop, trouble = looked_at(desktop)
     if trouble:
@@ -66,32 +74,96 @@ def looked_at(desktop: Desktop) -> tuple[Desktop, str]:
 
 def walk(launch: Launch, desktop: Desktop) -> Result:
     """Bring a launch one step further."""
-    if desktop.power in {Power.ERROR, Power.DELETING}:
-        finish(launch, Step.FAILED, f"The desktop cannot be started: {desktop.error_message or desktop.raw_state}")
-        return Done("The desktop is in error.")
+    against = broken(launch, desktop)
+    if against:
+        finish(launch, Step.FAILED, f"The desktop cannot be started: {against}")
+        return Done("The launch has failed.")
     if desktop.power == Power.STOPPED and not desktop.wish:
-        refusal = start_refused(launch, desktop)
-        if refusal:
-            finish(launch, Step.FAILED, f"The desktop cannot be started: {refusal}")
-            return Done("AWS refuses to start it.")
         power.ask(desktop, PowerOp.START, f"{launch.user} connects", urgent=True)
-    if (
-        desktop.power not in {Power.RUNNING, Power.UNHEALTHY}
-        or desktop.wish in {"stop", "start"}
-        or not desktop.destination
-    ):
+    if not is_up(desktop):
+        go_to(launch, Step.STARTING)
         return Later(f"AWS says {desktop.raw_state or 'nothing yet'}.", now() + LOOK_AGAIN)
     if asked_to_leave(launch, desktop):
         return Later("Waits for somebody else's session to be logged out.", now() + LOOK_AGAIN)
     if not agent_is_back(launch, desktop):
-        if launch.step != Step.WAITING:
-            go_to(launch, Step.WAITING)
+        go_to(launch, Step.WAITING)
         return Later("Waits for the Usher Agent.", now() + LOOK_AGAIN)
     go_to(launch, Step.OPENING)
+    return admitted(launch, desktop) or proven(launch, desktop)
+
+
+def broken(launch: Launch, desktop: Desktop) -> str:
+    """Why the desktop will not run whatever we do, or ""."""
+    if desktop.power in {Power.ERROR, Power.DELETING}:
+        return desktop.error_message or desktop.raw_state
+    if desktop.power != Power.STOPPED or desktop.wish:
+        return ""
+    policy = launch.portal_session.policy if launch.portal_session else None
+    if policy and not starts(policy, launch.assignment, line_of(policy, desktop)):
+        return "it is stopped, and your policy does not start it. Ask your administrator."
+    return start_refused(launch, desktop)
+
+
+def admitted(launch: Launch, desktop: Desktop) -> Result | None:
+    """None where the user may log on; a desktop that will not let the user in is exchanged for another (RULES 29)."""
+    sure, refusal = rights.asked(desktop, launch.assignment)
+    if sure:
+        return None
+    if refusal:
+        return exchanged(launch, f"{desktop} refused the right to log on: {refusal}")
+    if overdue(launch):
+        return exchanged(launch, f"{desktop} did not confirm the right to log on in time")
+    return Later("Waits for the right to log on to be confirmed.", now() + A_MOMENT)
+
+
+def exchanged(launch: Launch, why: str) -> Result:
+    """The line's next desktop in place of this one; where there is none, the launch ends with the reason."""
+    return Done(f"{why}. {'Another desktop was taken' if another.taken(launch, why) else 'No other one is free'}.")
+
+
+def proven(launch: Launch, desktop: Desktop) -> Result:
+    """Open the way once the port answers. At the deadline: a warning, or the end where a gateway would have to."""
     trouble = probe(desktop.destination, RDP_PORT)
     port_seen(desktop.pk, trouble)
-    finish(launch, Step.DONE, f"The broker could not reach the desktop's RDP port: {trouble}." if trouble else "")
-    return Done("The way is open." if not trouble else f"Opened with a warning: {trouble}.")
+    if not trouble:
+        opened(launch)
+        return Done("The way is open.")
+    said = f"The broker could not reach the desktop's RDP port: {trouble}."
+    if not overdue(launch):
+        go_to(launch, Step.OPENING, said)
+        return Later(said, now() + LOOK_AGAIN)
+    if through_gateway(launch):
+        finish(launch, Step.FAILED, f"{said} Try again; if it stays so, ask your administrator.")
+        return Done(f"Not opened: {trouble}.")
+    opened(launch, said)
+    return Done(f"Opened with a warning: {trouble}.")
+
+
+def at_once(launch: Launch) -> bool:
+    """In the web request, outside any transaction: whether the port answers within half a second, and so it is open.
+
+    Where it does not, the launch is walked by a job, and its page shows how far it is.
+    """
+    desktop = launch.desktop
+    trouble = probe(desktop.destination, RDP_PORT, QUICK_SECONDS)
+    if trouble:
+        set_out(launch, desktop)
+        return False
+    port_seen(desktop.pk, "")
+    opened(launch)
+    return True
+
+
+def overdue(launch: Launch) -> bool:
+    """Whether the step that the launch stands in has taken as long as it may."""
+    return now() - launch.step_at > LIMITS[steps.Step(launch.step)]
+
+
+def through_gateway(launch: Launch) -> bool:
+    """Whether the protocol plan in force sends the connection through a gateway."""
+    plan = for_assignment(launch.assignment).protocol
+    web = plan.choices.filter(client=ProtocolChoice.Client.WEB, protocol=ProtocolChoice.Protocol.RDP) if plan else None
+    return bool(web and web.filter(gateway__isnull=False).exists())
 
 
 def start_refused(launch: Launch, desktop: Desktop) -> str:
@@ -106,17 +178,19 @@ def agent_is_back(launch: Launch, desktop: Desktop) -> bool:
     agent = agent_of(desktop)
     if agent is None or (agent.last_seen and agent.last_seen >= launch.started_at):
         return True
-    return launch.step == Step.WAITING and now() - launch.step_at > AGENT_TAKES
+    waited = launch.step == Step.WAITING and overdue(launch)
+    return waited or Step.OPENING in launch.times
 
 
-def probe(address: str, port: int) -> str:
+def probe(address: str, port: int, seconds: float | None = None) -> str:
     """ "" where something listens there, else why not, in words."""
     assert_outside()
+    patience = PROBE_SECONDS if seconds is None else seconds
     try:
-        with socket.create_connection((address, port), PROBE_SECONDS):
+        with socket.create_connection((address, port), patience):
             return ""
     except TimeoutError:
-        return f"no answer from {address}:{port} within {PROBE_SECONDS:.0f} seconds"
+        return f"no answer from {address}:{port} within {patience:.1f} seconds"
     except ConnectionRefusedError:
         return f"{address}:{port} refuses connections"
     except OSError as error:
@@ -159,10 +233,12 @@ def called_off(job: Job) -> str:
 
 def end_overdue() -> int:
     """End the launches that nobody walked to their deadline; returns how many. Who walks one says why it failed."""
-    overdue = Launch.objects.select_related("user", "desktop").filter(ended_at=None, deadline__lt=now() - WALKED_BY)
-    for launch in overdue:
-        finish(launch, Step.FAILED, "The desktop did not become ready in time. Try again.")
-    return len(overdue)
+    overdue_ones = Launch.objects.select_related("user", "desktop").filter(
+        ended_at=None, deadline__lt=now() - WALKED_BY
+    )
+    for launch in overdue_ones:
+        finish(launch, Step.FAILED, NOBODY_CAME if launch.step == Step.CONNECTING else NOT_IN_TIME)
+    return len(overdue_ones)
 
 
 KIND = Kind(run=run, lease=timedelta(seconds=60), deadline=timedelta(hours=1))

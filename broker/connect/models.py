@@ -4,11 +4,12 @@ import uuid
 from typing import ClassVar
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
 from centers.models import Desktop
-from policies.models import Location, Policy, Role
+from policies.models import Location, Policy, PoolAssignment, Role
 from pools.models import Assignment
 
 
@@ -113,9 +114,15 @@ class Launch(models.Model):
     step_at = models.DateTimeField()
     started_at = models.DateTimeField()
     deadline = models.DateTimeField()
+    opened_at = models.DateTimeField(null=True, blank=True, help_text="Since when its file is handed out.")
+    file_at = models.DateTimeField(null=True, blank=True, help_text="When the file was first taken.")
     ended_at = models.DateTimeField(null=True, blank=True)
     message = models.TextField(blank=True, help_text="What the person is told: a warning, or why it failed.")
     times = models.JSONField(default=dict, blank=True, help_text="step -> when it began")
+    usual = models.JSONField(default=dict, blank=True, help_text="step -> how many seconds it usually takes")
+    refused_by = ArrayField(
+        models.BigIntegerField(), default=list, blank=True, help_text="Desktops that would not let the user in."
+    )
 
     class Meta:
         ordering: ClassVar = ["-id"]
@@ -125,3 +132,31 @@ class Launch(models.Model):
             )
         ]
         indexes: ClassVar = [models.Index(fields=["desktop"], condition=Q(ended_at=None), name="launch_open")]
+
+
+class QueuePlace(models.Model):
+    """A place in the queue for a desktop of one line of a policy: first come, first served (queue.py)."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="queue_places")
+    line = models.ForeignKey(PoolAssignment, models.CASCADE, related_name="queue_places")
+    portal_session = models.ForeignKey(PortalSession, models.SET_NULL, null=True, blank=True, related_name="+")
+    client_ip = models.GenericIPAddressField(null=True, blank=True)
+    held = models.PositiveIntegerField(default=0, help_text="How many desktops of the line the user had at the click.")
+    since = models.DateTimeField()
+    seen_at = models.DateTimeField(help_text="When its page last asked; written at most every ten seconds.")
+    usual = models.PositiveIntegerField(null=True, blank=True, help_text="Seconds that others waited, the median.")
+    launch = models.ForeignKey(Launch, models.SET_NULL, null=True, blank=True, related_name="+")
+    ended_at = models.DateTimeField(null=True, blank=True)
+    end_reason = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["since", "id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["user", "line"], condition=Q(ended_at=None), name="one_place_per_user_and_line"
+            )
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["since"], condition=Q(ended_at=None), name="queue_open"),
+            models.Index(fields=["line", "-ended_at"], name="queue_past"),
+        ]

@@ -17,6 +17,7 @@ from authservers.models import User
 from broker.connect import login, setup
 from broker.connect.forms import NewPasswordForm, SignInForm
 from broker.connect.models import PortalSession
+from broker.connect.portal_request import AUTO_LAUNCH
 from broker.core import audit
 from broker.core.clock import now
 from policies.services import standing
@@ -56,7 +57,10 @@ def sign_in(request: HttpRequest) -> HttpResponse:
 def entered(request: HttpRequest, portal: PortalSession) -> HttpResponse:
     """On to where the person belongs, the browser remembered."""
     portal.user.role = portal.role
-    response = redirect(where_to(request))
+    address = where_to(request)
+    if address == "/desktops/" and portal.policy and portal.policy.auto_launch:
+        request.session[AUTO_LAUNCH] = True
+    response = redirect(address)
     if portal.client:
         response.set_signed_cookie(
             CLIENT_COOKIE,

@@ -6,27 +6,33 @@ from broker.connect import facts
 from broker.connect.models import DesktopSession, Launch
 from broker.connect.plans_in_force import line_of
 from centers.models import Desktop
-from policies.models import Policy
+from policies.models import PoolAssignment
 
 
-def to_log_out(desktop: Desktop, user: User, policy: Policy | None) -> list[DesktopSession]:
-    """The live sessions of others that the policy's *Log out rogue users* wants ended before the user is connected."""
+def leave(line: PoolAssignment | None) -> bool:
+    """Whether the policy has strangers logged out before its user is connected."""
+    return line is not None and line.log_out_rogue
+
+
+def others(desktop: Desktop, user: User) -> list[DesktopSession]:
+    """The live sessions of other people."""
     live = DesktopSession.objects.filter(desktop=desktop, ended_at=None).exclude(user_name="")
-    others = [session for session in live if session.user_id != user.pk]
-    if not others or policy is None:
-        return []
-    line = line_of(policy, desktop)
-    return others if line and line.log_out_rogue else []
+    return [session for session in live if session.user_id != user.pk]
+
+
+def to_log_out(desktop: Desktop, user: User, line: PoolAssignment | None) -> list[DesktopSession]:
+    """The live sessions of others that the policy's *Log out rogue users* wants ended before the user is connected."""
+    return others(desktop, user) if leave(line) else []
 
 
 def asked_to_leave(launch: Launch, desktop: Desktop) -> bool:
     """Whether somebody is still to leave; each is asked once per launch. Without an agent nobody is waited for."""
     policy = launch.portal_session.policy if launch.portal_session else None
-    others = to_log_out(desktop, launch.user, policy)
+    leaving = to_log_out(desktop, launch.user, line_of(policy, desktop) if policy else None)
     agent = facts.reachable(desktop)
-    if not others or agent is None:
+    if not leaving or agent is None:
         return False
-    for session in others:
+    for session in leaving:
         asked = agent.commands.filter(
             type="logout", data__session=session.os_session, created_at__gte=launch.started_at
         )

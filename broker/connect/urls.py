@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from broker.connect import portal_views, sign_in_views
+from broker.connect import launch_views, portal_views, queue_views, sign_in_views
 
 urlpatterns = [
     path("", sign_in_views.sign_in, name="sign-in"),
@@ -12,9 +12,13 @@ urlpatterns = [
     path("licence/", sign_in_views.licence, name="licence"),
     path("desktops/", portal_views.desktops, name="desktops"),
     path("desktops/states/", portal_views.states, name="desktop-states"),
-    path("desktops/<int:desktop_id>/connect/", portal_views.click, name="desktop-connect"),
+    path("desktops/<int:desktop_id>/connect/", launch_views.click, name="desktop-connect"),
+    path("desktops/<int:desktop_id>/take-over/", launch_views.take_over, name="take-over"),
     path("desktops/<int:desktop_id>/<str:action>/", portal_views.act, name="desktop-act"),
-    path("launches/<int:launch_id>/", portal_views.progress, name="launch"),
-    path("launches/<int:launch_id>/cancel/", portal_views.cancel, name="launch-cancel"),
-    path("launches/<int:launch_id>/file/", portal_views.file, name="launch-file"),
+    path("launches/<int:launch_id>/", launch_views.show, name="launch"),
+    path("launches/<int:launch_id>/cancel/", launch_views.cancel, name="launch-cancel"),
+    path("launches/<int:launch_id>/file/", launch_views.file, name="launch-file"),
+    path("queue/<int:place_id>/", queue_views.show, name="queue"),
+    path("queue/<int:place_id>/card/", queue_views.card, name="queue-card"),
+    path("queue/<int:place_id>/leave/", queue_views.leave, name="queue-leave"),
 ]

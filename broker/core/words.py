@@ -24,6 +24,12 @@ def duration(seconds: float | None, zero: str = "immediately") -> str:
     return " ".join(parts[:2]) or zero
 
 
+def roughly(seconds: float) -> str:
+    """A duration as people say it: whole minutes from 90 seconds on, whole hours from 90 minutes on."""
+    unit = next((size for size, least in ((3600, 5400), (60, 90)) if seconds >= least), 1)
+    return duration(round(seconds / unit) * unit, zero="no time")
+
+
 def listed(items: Iterable[object], joiner: str = "and", most: int = 5) -> str:
     """ "a, b and c"; after `most` items "and 7 more"."""
     words = [str(item) for item in items]

@@ -11,12 +11,14 @@ from django.test import Client
 from agents.models import Agent
 from broker.connect import actions, housekeeping, launches
 from broker.connect import connect as connecting
-from broker.connect.connect import Click, NotOffered, Who
+from broker.connect.connect import Click, NotOffered
 from broker.connect.happenings import Happening
+from broker.connect.launching import Who
 from broker.connect.models import DesktopSession, Launch
 from broker.core.clock import now
 from broker.core.models import Job, LogEntry
 from centers.models import Desktop
+from gateways.models import Gateway
 from plans.engine import Event
 from plans.models import PowerControlPlan
 from policies.models import PoolAssignment
@@ -77,7 +79,7 @@ def stands(launch: Launch) -> tuple[str, str]:
     return launch.step, launch.message
 
 
-def test_a_running_desktop_gives_its_file_at_once(site: World) -> None:
+def test_a_running_desktop_gives_its_file_at_once(site: World, listening: int) -> None:
     browser, launch = click(site, "bob")
     assert stands(launch) == ("done", "")
     file = browser.get(f"/launches/{launch.pk}/file/")
@@ -125,7 +127,8 @@ def test_an_agent_that_was_known_is_waited_for(site: World, listening: int) -> N
     agent.last_seen = now()
     agent.save()
     site.go_on(5)
-    assert stands(launch) == ("done", "")
+    assert stands(launch) == ("connecting", "")
+    assert browser.get(f"/launches/{launch.pk}/file/").status_code == 200
 
 
 def test_an_agent_that_stays_away_holds_nobody_up_for_ever(site: World, listening: int) -> None:
@@ -135,18 +138,62 @@ def test_an_agent_that_stays_away_holds_nobody_up_for_ever(site: World, listenin
     assert stands(launch)[0] == "done"
 
 
-def test_a_refused_port_is_a_warning_and_not_an_end(site: World) -> None:
+@pytest.fixture
+def deaf(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Nothing answers at the desktop's RDP port."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    launches_port, launches.RDP_PORT = launches.RDP_PORT, port
-    try:
-        _, launch = click(site, "carol")
-        site.go_on(45)
-    finally:
-        launches.RDP_PORT = launches_port
+        port = int(server.getsockname()[1])
+    monkeypatch.setattr(launches, "RDP_PORT", port)
+    return port
+
+
+def test_a_refused_port_is_asked_again_until_the_steps_deadline_and_then_a_warning(site: World, deaf: int) -> None:
+    browser, launch = click(site, "carol")
+    site.go_on(45)
+    assert stands(launch)[0] == "opening"
+    assert f"127.0.0.1:{deaf} refuses connections" in browser.get(f"/launches/{launch.pk}/").content.decode()
+    assert browser.get(f"/launches/{launch.pk}/file/").status_code == 303
+    site.go_on(60)
     step, message = stands(launch)
     assert step == "done"
-    assert f"127.0.0.1:{port} refuses connections" in message
+    assert f"127.0.0.1:{deaf} refuses connections" in message
+    assert "Connect anyway" in browser.get(f"/launches/{launch.pk}/").content.decode()
+    assert browser.get(f"/launches/{launch.pk}/file/").status_code == 200
+    assert "refuses connections" in site.of("carol").port_trouble
+
+
+def test_a_running_desktop_whose_port_is_shut_gives_no_file_at_once(site: World, deaf: int) -> None:
+    browser, launch = click(site, "bob")
+    assert stands(launch) == ("opening", "")
+    assert browser.get(f"/launches/{launch.pk}/file/").status_code == 303
+    with socket.create_server(("127.0.0.1", deaf)):
+        site.go_on(5)
+    assert stands(launch) == ("done", "")
+    assert site.of("bob").port_trouble == ""
+
+
+def test_a_port_that_stays_shut_ends_a_launch_that_goes_through_a_gateway(site: World, deaf: int) -> None:
+    plan = make.plan_rows()["protocol_plan"]
+    plan.choices.filter(client="web", protocol="rdp").update(gateway=Gateway.objects.create(name="Gate"))
+    _, launch = click(site, "bob")
+    site.go_on(70)
+    step, message = stands(launch)
+    assert step == "failed"
+    assert "refuses connections" in message
+    assert "Try again" in message
+
+
+def test_the_probe_of_a_click_takes_half_a_second_at_most(site: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+
+    def connection(address: tuple[str, int], patience: float) -> socket.socket:
+        asked.append(patience)
+        raise TimeoutError
+
+    monkeypatch.setattr(socket, "create_connection", connection)
+    _, launch = click(site, "bob")
+    assert asked == [0.5]
+    assert stands(launch)[0] == "opening"
 
 
 def test_the_probe_tells_open_refused_and_silent_apart(site: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,7 +246,7 @@ def test_a_cancel_ends_the_waiting_and_keeps_the_desktop(site: World) -> None:
     browser, launch = click(site, "carol")
     browser.post(f"/launches/{launch.pk}/cancel/")
     site.go_on(30)
-    assert stands(launch) == ("cancelled", "You cancelled it.")
+    assert stands(launch) == ("cancelled", "You cancelled it. The desktop stays yours.")
     assert site.holder(site.of("carol")) == site.person("carol")
     assert browser.get(f"/launches/{launch.pk}/file/").status_code == 303
 
@@ -220,7 +267,7 @@ def test_the_file_of_somebody_else_is_404(site: World) -> None:
     assert stranger.post(f"/launches/{launch.pk}/cancel/").status_code == 404
 
 
-def test_an_old_file_is_refused(site: World) -> None:
+def test_an_old_file_is_refused(site: World, listening: int) -> None:
     browser, launch = click(site, "bob")
     site.shift(599)
     assert browser.get(f"/launches/{launch.pk}/file/").status_code == 200
@@ -236,7 +283,7 @@ def test_two_clicks_are_one_launch(site: World) -> None:
     assert site.calls("StartWorkspaces") == 1
 
 
-def test_the_template_of_the_plan_in_force_makes_the_file(site: World) -> None:
+def test_the_template_of_the_plan_in_force_makes_the_file(site: World, listening: int) -> None:
     browser, launch = click(site, "bob")
     plan = make.plan_rows()["protocol_plan"]
     template = "alternate shell:s:{USER}@{DOMAIN}\nremoteapplicationname:s:{DISPLAY_NAME}\nfull address:s:{IP}:{PORT}"

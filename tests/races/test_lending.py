@@ -8,7 +8,9 @@ import pytest
 from django.db import connections
 
 from authservers.models import User
-from broker.connect.connect import Click, NotOffered, Who, connect
+from broker.connect.connect import Click, NotOffered, connect
+from broker.connect.launching import Who
+from broker.connect.models import Launch, QueuePlace
 from broker.connect.offers import build
 from centers.models import Center, Desktop
 from policies.models import Policy
@@ -55,7 +57,13 @@ def click_of(person: User, policy: Policy) -> tuple[Who, Click]:
 
 def same_click(who: Who, click: Click) -> Callable[[int], int]:
     """Every thread presses the same button."""
-    return lambda _: connect(who, click).desktop_id
+
+    def press(_: int) -> int:
+        came = connect(who, click)
+        assert isinstance(came, Launch)
+        return came.desktop_id
+
+    return press
 
 
 def open_count(**filters: Any) -> int:
@@ -94,9 +102,10 @@ def test_eight_users_for_two_seats_fill_exactly_two(center: Center) -> None:
         make.desktop(center)
     policy = make.policy(make.pool(center))
     clicks = [click_of(make.user(at=center.server), policy) for _ in range(8)]
-    results = together(8, lambda number: connect(*clicks[number]).desktop_id)
+    results = together(8, lambda number: connect(*clicks[number]))
     assert open_count() == 2
-    assert sum(isinstance(each, NotOffered) for each in results) == 6
+    assert sum(isinstance(each, Launch) for each in results) == 2
+    assert sum(isinstance(each, QueuePlace) for each in results) == QueuePlace.objects.count() == 6
 
 
 def test_two_hundred_users_take_fifty_distinct_desktops(center: Center) -> None:
@@ -104,7 +113,7 @@ def test_two_hundred_users_take_fifty_distinct_desktops(center: Center) -> None:
         make.desktop(center)
     policy = make.policy(make.pool(center))
     clicks = [click_of(make.user(at=center.server), policy) for _ in range(200)]
-    results = together(200, lambda number: connect(*clicks[number]).desktop_id)
-    lent = [each for each in results if isinstance(each, int)]
+    results = together(200, lambda number: connect(*clicks[number]))
+    lent = [each.desktop_id for each in results if isinstance(each, Launch)]
     assert len(lent) == len(set(lent)) == open_count() == 50
-    assert sum(isinstance(each, NotOffered) for each in results) == 150
+    assert sum(isinstance(each, QueuePlace) for each in results) == QueuePlace.objects.count() == 150

@@ -100,6 +100,12 @@ def at(moment: datetime) -> SafeString:
     )  # fmt: skip
 
 
+@register.filter
+def roughly(seconds: float) -> str:
+    """A duration as people say it: "4 minutes"."""
+    return words.roughly(seconds)
+
+
 def relative(moment: datetime) -> str:
     """How long ago, or how long from now, in the largest unit."""
     seconds = int((now() - moment).total_seconds())

@@ -1,0 +1,71 @@
+"""Places in the queue for a desktop: one for each person and line, first come, first served."""
+
+from datetime import timedelta
+
+from django.db.models import Q
+
+from authservers.models import User
+from broker.connect import usual
+from broker.connect.launching import Who
+from broker.connect.models import QueuePlace
+from broker.core import audit
+from broker.core.clock import now
+from broker.core.jobs import URGENT, Wish, enqueue
+from policies.models import PoolAssignment
+
+STILL_THERE = timedelta(seconds=90)  # since its page last asked; browsers ask once a minute for a hidden tab
+LAPSES = timedelta(minutes=5)  # whose page has not asked for so long has gone
+NOTED = timedelta(seconds=10)  # that somebody is still there is written at most this often
+
+
+def others_wait(line: PoolAssignment, user: User) -> bool:
+    """Whether somebody else waits for a desktop of this pool and is still there."""
+    waiting = QueuePlace.objects.filter(line__pool=line.pool_id, ended_at=None, seen_at__gt=now() - STILL_THERE)
+    return waiting.exclude(user=user).exists()
+
+
+def taken(who: Who, line: PoolAssignment, held: int) -> QueuePlace:
+    """The user's place in the line's queue, an old one or a new one; and a job that looks until all are served."""
+    moment = now()
+    about = {"portal_session": who.portal, "client_ip": who.client_ip, "held": held, "seen_at": moment}
+    fresh = {**about, "since": moment, "usual": usual.for_queue(line)}
+    place, new = QueuePlace.objects.get_or_create(user=who.user, line=line, ended_at=None, defaults=fresh)
+    if new:
+        audit.record("conn.queued", f"{who.user} waits for a desktop of pool {line.pool}.", user=who.user)
+    else:
+        QueuePlace.objects.filter(pk=place.pk).update(**about)
+    look()
+    return place
+
+
+def look() -> None:
+    """See that a job looks for what the waiting can have, until nobody waits."""
+    enqueue(Wish("check_status", "queue:", "the queue for desktops", key="queue", cause="connect", priority=URGENT))
+
+
+def ahead(place: QueuePlace) -> Q:
+    """Who stands before it: whoever came earlier for a desktop of the same pool."""
+    earlier = Q(since__lt=place.since) | Q(since=place.since, pk__lt=place.pk)
+    return earlier & Q(line__pool=place.line.pool_id, ended_at=None)
+
+
+def number(place: QueuePlace) -> int:
+    """Its place, from 1; one statement."""
+    return QueuePlace.objects.filter(ahead(place)).count() + 1
+
+
+def seen(place: QueuePlace) -> None:
+    """Its page has asked: the person is still there."""
+    if place.ended_at is None and now() - place.seen_at >= NOTED:
+        QueuePlace.objects.filter(pk=place.pk, ended_at=None).update(seen_at=now())
+
+
+def ended(place: QueuePlace, reason: str) -> bool:
+    """Give up a place that is still open; `reason` is for the person and the log."""
+    moment = now()
+    open_one = QueuePlace.objects.filter(pk=place.pk, ended_at=None)
+    if not open_one.update(ended_at=moment, end_reason=reason[:200]):
+        return False
+    place.ended_at, place.end_reason = moment, reason[:200]
+    audit.record("conn.unqueued", f"{place.user} no longer waits: {reason}", user=place.user)
+    return True

@@ -1,0 +1,41 @@
+"""What the views of the web client share."""
+
+from django.http import Http404, HttpRequest, HttpResponse
+
+from broker.connect.models import PortalSession
+
+AUTO_LAUNCH = "auto_launch"  # in the session: the first look at the desktops goes on to the only one
+
+
+class SeeOther(HttpResponse):
+    """303: what was posted is done, look there."""
+
+    status_code = 303
+
+    def __init__(self, location: str) -> None:
+        super().__init__()
+        self["Location"] = location
+
+
+def portal_of(request: HttpRequest) -> PortalSession:
+    """The portal session; only those whose role has the web client have pages here."""
+    portal: PortalSession | None = request.portal  # type: ignore[attr-defined]
+    if portal is None or portal.role is None or portal.policy is None or not portal.role.web_client:
+        raise Http404
+    return portal
+
+
+def number(request: HttpRequest, name: str) -> int | None:
+    """A number of the form, or None."""
+    text = request.POST.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 18 else None
+
+
+def polled(request: HttpRequest) -> bool:
+    """Whether htmx asks for the middle of a page again, and not a person for the page."""
+    return bool(request.headers.get("HX-Request"))
+
+
+def to(request: HttpRequest, address: str) -> HttpResponse:
+    """On to another page: by a redirect, or for a poll by the header that htmx follows."""
+    return HttpResponse(headers={"HX-Redirect": address}) if polled(request) else SeeOther(address)
