@@ -1,7 +1,8 @@
 """A press of Connect on a running desktop: assignment, launch and log in one transaction, against a bare insert."""
 
 from bench.clock import median_ms
-from broker.connect.connect import Click, Who, connect
+from broker.connect.connect import Click, connect
+from broker.connect.launching import Who
 from broker.connect.offers import build
 from broker.core import audit
 from tests import make

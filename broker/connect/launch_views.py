@@ -11,8 +11,10 @@ from django.utils.timezone import localtime
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from broker.connect import connect, elsewhere, launches, launching, leaving, rights, tags
+from broker.connect import connect, elsewhere, launches, launching, outlook, rights, tags
 from broker.connect.connect import Click, Elsewhere, NotOffered
+from broker.connect.future import YOU
+from broker.connect.future import outlook as in_words
 from broker.connect.launching import UP, Who
 from broker.connect.models import Launch, PortalSession, QueuePlace
 from broker.connect.plans_in_force import for_assignment
@@ -83,7 +85,7 @@ def show(request: HttpRequest, launch_id: int) -> HttpResponse:
     """The progress page; htmx asks for its middle every second, and hears nothing while nothing has changed."""
     portal_of(request)
     launch = launch_of(request, launch_id)
-    walk = Walk(Step(launch.step), launch.times, launch.usual, launch.opened_at or launch.ended_at)
+    walk = Walk(Step(launch.step), launch.times, launch.usual, launch.ended_at)
     lines = progress(walk, now())
     mark = marked(launch.step, launch.step_at, launch.message, lines)
     if polled(request) and request.GET.get("seen") == mark:
@@ -93,9 +95,15 @@ def show(request: HttpRequest, launch_id: int) -> HttpResponse:
         page["file"] = reverse("launch-file", args=[launch.pk])
     if polled(request):
         return render(request, "connect/_progress.html", page)
-    page["timers"] = leaving.in_words(for_assignment(launch.assignment).steps)
+    page["timers"] = what_follows(launch)
     page["shared"] = rights.decoupled(launch.desktop)
     return render(request, "connect/progress.html", page)
+
+
+def what_follows(launch: Launch) -> list[str]:
+    """What happens when the person leaves the desktop, told before they go in."""
+    steps = for_assignment(launch.assignment).steps
+    return in_words(outlook.situation(launch.desktop, launch.assignment, steps, []), YOU).conditions
 
 
 def marked(*facts: object) -> str:

@@ -64,8 +64,6 @@ def for_launch(desktop: Desktop, pool_id: int | None) -> dict[str, int]:
 def for_queue(line: PoolAssignment) -> int | None:
     """How many seconds others waited for a desktop of this pool, None where too few did."""
     given = QueuePlace.objects.filter(line__pool=line.pool_id, launch__isnull=False, ended_at__gt=now() - RECENT)
-    waited = [
-        (end - since).total_seconds()
-        for since, end in given.order_by("-ended_at").values_list("since", "ended_at")[:20]
-    ]
+    last = given.order_by("-ended_at").values_list("since", "ended_at")[:20]
+    waited = [(end - since).total_seconds() for since, end in last if end is not None]
     return round(median(waited)) if len(waited) >= ENOUGH else None

@@ -379,7 +379,7 @@ def test_two_quick_clicks_start_the_clocks_of_an_assignment_once(site: World, mo
     site.shift(60)
     PoolAssignment.objects.update(quantity=5)
     first = connecting.connect(who, card)
-    assert connecting.connect(who, Click(0, line.pk, 1)).desktop_id == first.desktop_id
+    assert connecting.connect(who, Click(0, line.pk, 1)) == first
     assert [each.event for each in told] == [Event.ASSIGNED]
 
 
