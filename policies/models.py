@@ -160,11 +160,18 @@ class PoolAssignment(models.Model):
     backup_power_plan = models.ForeignKey(PowerControlPlan, models.PROTECT, related_name="+", null=True, blank=True)
     backup_release_plan = models.ForeignKey(ReleasePlan, models.PROTECT, related_name="+", null=True, blank=True)
 
+    is_backup = False  # a copy that offers the backup pool (broker/connect/sources.py), never saved
+
     class Meta:
         ordering: ClassVar = ["policy", "order", "id"]
 
     def __str__(self) -> str:
         return f"{self.policy}: {self.pool}"
+
+    @property
+    def slot(self) -> int:
+        """A number for what a card was offered from: the line, or, below zero, its backup pool."""
+        return -(self.pk or 0) if self.is_backup else self.pk
 
 
 class Role(models.Model):

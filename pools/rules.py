@@ -113,7 +113,10 @@ def joined(parts: Iterable[Q], all_of_them: bool) -> Q:
 
 
 def by_centers(pool: Pool) -> Q:
-    """The desktops of the chosen centers."""
+    """The desktops of the chosen centers; `center_ids` says them where the pool was read with them."""
+    known = getattr(pool, "center_ids", None)
+    if known is not None:
+        return Q(center__in=known)
     return Q(center__in=Pool.centers.through.objects.filter(pool_id=pool.pk).values("center_id"))
 
 

@@ -130,5 +130,5 @@ def make_kind(assignment_id: int, kind: str) -> bool:
 def open_of(user: User) -> QuerySet[Assignment]:
     """What a person has now."""
     return Assignment.objects.filter(user=user, closed_at=None).select_related(
-        "desktop__center", "desktop__image", "pool"
+        "desktop__center", "desktop__image", "desktop__agent", "pool"
     )

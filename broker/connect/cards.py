@@ -87,10 +87,10 @@ def card(
     kind, sentence = state(offer.desktop, session.state if session else None)
     return Card(
         offer=offer,
-        held=found.held.get(offer.line.pk, 0) if offer.line else 0,
+        held=found.held.get(offer.line.slot, 0) if offer.line else 0,
         kind=kind,
-        sentence=sentence,
-        connectable=offer.desktop.power not in NO_CONNECT and offer.desktop.ref is not None,
+        sentence=offer.withheld or sentence,
+        connectable=not offer.withheld and offer.desktop.power not in NO_CONNECT and offer.desktop.ref is not None,
         actions=actions(offer, portal),
         future=coming(offer, portal, jobs),
     )

@@ -54,7 +54,7 @@ def in_force_of(offer: Offer, policy: Policy) -> InForce:
     line = offer.line
     if offer.assignment is not None or line is None:
         return plans_in_force.of(offer.desktop, offer.assignment)
-    why = f"policy {policy}, pool {line.pool}"
+    why = f"policy {policy}, {'backup pool' if line.is_backup else 'pool'} {line.pool}"
     return InForce(why, line.protocol_plan, line.power_plan, line.release_plan, policy, line)
 
 
@@ -79,6 +79,8 @@ def protocol_of(plan: ProtocolPlan | None) -> tuple[str, list[str]]:
 def start_of(offer: Offer) -> str:
     """Whether it has to be started first."""
     desktop = offer.desktop
+    if offer.withheld:
+        return f"There is no button just now: {offer.withheld[:1].lower()}{offer.withheld[1:]}"
     if desktop.power in OFF:
         return "It is stopped: it would be started first."
     if desktop.power == Desktop.Power.STARTING:

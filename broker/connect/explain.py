@@ -13,13 +13,15 @@ from django.db.models import Case, Count, IntegerField, QuerySet, Value, When
 from authservers.directories.base import DirectoryError, Person
 from authservers.models import LOCAL, AuthenticationServer, User, key_of
 from authservers.services import directory
-from broker.connect import offers, verdicts
+from broker.connect import desktop_filters, offers, sources, verdicts
+from broker.connect.askers import Asker
 from broker.connect.connecting_words import on_connect
+from broker.connect.reach import withheld
 from broker.connect.report import Candidate, Found, Held, PoolLine, Report, RuleLine, Tried
-from broker.connect.verdicts import Asker
 from broker.core.clock import now
 from policies import locations
 from policies.models import Location, Policy, PoolAssignment
+from policies.offer_filters import in_words, refusal
 from policies.services import Standing, standing
 from pools.models import Assignment, Pool
 from pools.services import open_of
@@ -66,7 +68,8 @@ def explain(server: AuthenticationServer | None, login: str, place: Location | s
     )
     if given.policy is None or given.role is None:
         return report
-    return under(replace(report, role=str(given.role), policy=str(given.policy)), user, given.policy)
+    report = replace(report, role=str(given.role), policy=str(given.policy))
+    return under(report, user, given.policy, {"ip": client} if client else {})
 
 
 def looked_for(server: AuthenticationServer | None, login: str) -> Search:
@@ -115,7 +118,8 @@ def as_user(server: AuthenticationServer, person: Person) -> User:
     user = stored or rows.filter(key=key_of(server.pk, person.sam)).first() or User(login=person.sam)
     user.server, user.display_name, user.sam = server, person.display_name, person.sam
     user.sid, user.dn, user.netbios = person.sid, person.dn, server.netbios
-    user.group_sids = list(person.group_sids)
+    user.group_sids, user.email = list(person.group_sids), person.email
+    user.attributes = dict(person.attributes)
     return user
 
 
@@ -144,41 +148,48 @@ def rule_lines(given: Standing) -> list[RuleLine]:
     ]  # fmt: skip
 
 
-def under(report: Report, user: User, policy: Policy) -> Report:
+def under(report: Report, user: User, policy: Policy, client: Mapping[str, str]) -> Report:
     """Parts 6 to 10: what the policy gives to this person."""
-    lines, pools, asker = offers.lines_of(policy), offers.pools_by_id(), Asker.of(user)
+    pools, asker = sources.pools_by_id(), Asker.of(user, client=client)
     own = list(open_of(user)) if user.pk else []
     for assignment in own:
         assignment.user = user
-    offered = offers.build(user, policy)
-    chosen = {offer.desktop.pk: offer.line.pk for offer in offered.offers if offer.line and not offer.assigned}
+    offered = offers.build(user, policy, client=client)
+    lines = [line for line in every_source(policy) if line.slot in offered.held]
+    chosen = {offer.desktop.pk: offer.line.slot for offer in offered.offers if offer.line and not offer.assigned}
     full = len(chosen) >= offers.room(policy, len(own))
     choice = Choice(chosen, [each.desktop_id for each in own], offered.held, full)
     return replace(
         report,
         maximum=policy.max_desktops,
         pools=[pool_line(line, asker, pools, choice) for line in lines],
-        assigned=[held(each) for each in own],
+        assigned=[held(each, policy) for each in own],
         connecting=[on_connect(offer, policy) for offer in with_user(offered.offers, own)],
     )
+
+
+def every_source(policy: Policy) -> list[PoolAssignment]:
+    """The lines of a policy, each followed by its backup pool."""
+    spare = sources.hard_spare(policy)
+    every = [*sources.with_backups(sources.lines_of(policy)), *([spare] if spare else [])]
+    return sorted(every, key=lambda line: (line.slot == sources.HARD_SLOT, line.order, abs(line.slot), line.is_backup))
 
 
 def with_user(made: Sequence[offers.Offer], own: Sequence[Assignment]) -> list[offers.Offer]:
     """The offers, their assignments carrying the groups that the directory says now."""
     fresh = {each.pk: each for each in own}
     return [
-        offers.Offer(each.desktop, each.name, fresh.get(each.assignment.pk, each.assignment), each.line)
-        if each.assignment
-        else each
+        replace(each, assignment=fresh.get(each.assignment.pk, each.assignment)) if each.assignment else each
         for each in made
     ]
 
 
-def held(assignment: Assignment) -> Held:
-    """Part 9: what is the user's already."""
+def held(assignment: Assignment, policy: Policy) -> Held:
+    """Part 9: what is the user's already, and why it cannot be connected to just now."""
     desktop = assignment.desktop
     kind = assignment.get_kind_display()
-    return Held(desktop.pk, str(desktop), kind, assignment.opened_at, desktop.get_power_display())
+    why = withheld(policy, assignment)
+    return Held(desktop.pk, str(desktop), kind, assignment.opened_at, desktop.get_power_display(), why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,23 +203,24 @@ class Choice:
 
     def verdict(self, desktop: int, line: PoolAssignment, judged: str) -> str:
         """The judged verdict, or why a desktop that could be offered is not among the chosen."""
-        if judged != verdicts.OFFERED or self.chosen.get(desktop) == line.pk:
+        if judged != verdicts.OFFERED or self.chosen.get(desktop) == line.slot:
             return judged
-        reached = sum(each == line.pk for each in self.chosen.values()) + self.held.get(line.pk, 0) >= offers.wanted(
-            line
-        )
+        given = sum(abs(each) == abs(line.slot) for each in self.chosen.values())
+        held = self.held.get(line.slot, 0) + self.held.get(-line.slot, 0)
+        reached = given + held >= offers.wanted(line)
         return verdicts.QUANTITY_REACHED if reached or not self.full else verdicts.MAX_DESKTOPS
 
 
 def pool_line(line: PoolAssignment, asker: Asker, pools: Mapping[int, Pool], choice: Choice) -> PoolLine:
     """Part 8: the pool's desktops in the order of the offers, each with its verdict."""
-    others = verdicts.judged(offers.in_pool(line, pools).exclude(pk__in=choice.own), line, asker)
+    others = verdicts.judged(sources.in_pool(line, pools).exclude(pk__in=choice.own), line, asker)
     totals = {row["verdict"]: row["number"] for row in others.order_by().values("verdict").annotate(number=Count("pk"))}
     total = sum(totals.values())
-    shown = [candidate(row, line, choice) for row in sorted_rows(others, line, asker, choice)[:SHOWN]]
+    rows = sorted_rows(others, line, asker, choice).annotate(by_which=desktop_filters.by_which(line, asker))
+    shown = [candidate(row, line, asker, choice) for row in rows[:SHOWN]]
     return PoolLine(
-        str(line.pool), line.quantity, line.get_offer_order_display(), choice.held.get(line.pk, 0),
-        spread(totals, line, choice), shown, total - len(shown), filters_of(line),
+        str(line.pool), line.quantity, line.get_offer_order_display(), choice.held.get(line.slot, 0),
+        spread(totals, line, choice), shown, total - len(shown), filters_of(line, asker), line.is_backup,
     )  # fmt: skip
 
 
@@ -216,40 +228,53 @@ def sorted_rows(rows: QuerySet[Any], line: PoolAssignment, asker: Asker, choice:
     """In the order of the offers; where that is by chance, what was drawn stands first."""
     order = offers.ordering(line, asker)
     if line.offer_order == PoolAssignment.Order.RANDOM:
-        mine = [pk for pk, of in choice.chosen.items() if of == line.pk]
+        mine = [pk for pk, of in choice.chosen.items() if of == line.slot]
         drawn = Case(When(pk__in=mine, then=Value(0)), default=Value(1), output_field=IntegerField())
         order = [drawn, *order]
     return rows.order_by(*order)
 
 
-def candidate(row: Any, line: PoolAssignment, choice: Choice) -> Candidate:
+def candidate(row: Any, line: PoolAssignment, asker: Asker, choice: Choice) -> Candidate:
     """One row of the list."""
     verdict = choice.verdict(row.pk, line, row.verdict)
-    taken = verdict == verdicts.QUANTITY_REACHED and choice.chosen.get(row.pk, line.pk) != line.pk
-    words = "offered already by an earlier pool of this policy" if taken else verdicts.WORDS[verdict]
+    taken = verdict == verdicts.QUANTITY_REACHED and choice.chosen.get(row.pk, line.slot) != line.slot
+    words = "offered already by another pool of this policy" if taken else why(row, line, asker, verdict)
     return Candidate(row.pk, offers.shown_name(row, line), verdict, words)
+
+
+def why(row: Any, line: PoolAssignment, asker: Asker, verdict: str) -> str:
+    """A verdict in words; a filter names its rule."""
+    closed = refusal(line.offer_filter, asker.person, asker.moment)
+    if closed is not None and verdict == closed.code:
+        return closed.words
+    if verdict == verdicts.QUANTITY_REACHED and line.is_backup:
+        return "the backup pool stands by: nothing has to be replaced"
+    if verdict == verdicts.FILTERED and int(row.by_which) >= 0:
+        return desktop_filters.reasons(line, asker)[int(row.by_which)]
+    return verdicts.WORDS[verdict]
 
 
 def spread(totals: Mapping[str, int], line: PoolAssignment, choice: Choice) -> dict[str, int]:
     """The numbers per verdict, those that could be offered and are not under their own code."""
     counts = dict(totals)
     free = counts.pop(verdicts.OFFERED, 0)
-    offered = sum(each == line.pk for each in choice.chosen.values())
+    offered = sum(each == line.slot for each in choice.chosen.values())
     rest = choice.verdict(0, line, verdicts.OFFERED)
     numbers = {verdicts.OFFERED: offered, rest: max(0, free - offered)}
     return {code: number for code, number in {**numbers, **counts}.items() if number}
 
 
-def filters_of(line: PoolAssignment) -> list[str]:
-    """Part 7: the line's filters with their values."""
-    said = [
+def filters_of(line: PoolAssignment, asker: Asker) -> list[str]:
+    """Part 7: the line's filters with their values, and what they come to for this person now."""
+    closed = refusal(line.offer_filter, asker.person, asker.moment)
+    result = f" Now: no, it is {closed.words}." if closed else " Now: yes."
+    rows = [desktop_filters.said(rule, asker) for filter_ in (line.policy.desktop_filter, line.desktop_filter)
+            for rule in filter_.get("rules", [])]  # fmt: skip
+    return [
+        f"Offer filter: {in_words(line.offer_filter) or 'All users.'}{result}",
         f"Offer running desktops without Usher Agent: {'Yes' if line.offer_without_agent else 'No'}",
         f"Offer stopped and suspended desktops: {line.get_offer_stopped_display()}",
         f"Offer desktops with a pending reboot: {'Yes' if line.offer_pending_reboot else 'No'}",
         "AUTO_STOP WorkSpaces: not offered",
+        *(f"Desktops: {row}" for row in rows),
     ]
-    rows = line.desktop_filter.get("rules", [])
-    joined = " and " if line.desktop_filter.get("match_all", True) else " or "
-    if rows:
-        said.append("Desktops: " + joined.join(f"{row['attribute']} {row['condition']} {row['value']}" for row in rows))
-    return said

@@ -47,7 +47,7 @@ class Portal:
 
     def portal_of(self, request: HttpRequest) -> PortalSession | None:
         """The open portal session of this browser session, or None."""
-        held = PortalSession.objects.select_related("role", "policy", "location").defer("policy__notes")
+        held = PortalSession.objects.select_related("role", "policy", "location", "client").defer("policy__notes")
         portal = held.filter(session_key=request.session.session_key or "", closed_at=None).first()
         if portal is None or portal.role is None or portal.policy is None:
             return None

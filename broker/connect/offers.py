@@ -4,35 +4,40 @@ Pools compile to querysets and the lines of a policy to one UNION ALL, so that 5
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import reduce
-from typing import Any
-
-from django.db.models import Case, Exists, F, OrderBy, OuterRef, QuerySet, Value, When, Window
-from django.db.models.fields import BooleanField, CharField, IntegerField
-from django.db.models.functions import Cast, Concat, Random, RowNumber
+from dataclasses import dataclass, field
 
 from authservers.models import User
-from broker.connect import verdicts
-from broker.connect.verdicts import Asker
-from broker.core.models import Job
+from broker.connect import candidates
+from broker.connect.askers import Asker
+from broker.connect.candidates import ALL_OF_THEM, Row, free, wanted
+from broker.connect.display import shown, shown_name
+from broker.connect.models import PortalSession
+from broker.connect.ordering import before_all, ordering
+from broker.connect.reach import unreachable, withheld
+from broker.connect.sources import hard_spare, in_pool, lines_of, pools_by_id, source, with_backups
 from centers.models import Desktop
 from policies.models import Policy, PoolAssignment
-from pools import rules
-from pools.models import Assignment, Pool
+from pools.models import Assignment
 from pools.services import open_of
 
-ALL_OF_THEM = 1000
+__all__ = [
+    "ALL_OF_THEM", "Offer", "Offers", "before_all", "build", "free", "in_pool", "lines_of", "ordering", "pools_by_id",
+    "room", "shown", "shown_name", "source", "wanted",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """One card: a desktop that is the user's already, or one that the next Connect on this line would give."""
+    """One card: a desktop that is the user's already, or one that the next Connect on this line would give.
+
+    `line` may be the copy of a line that offers its backup pool; `withheld` says why there is no Connect just now.
+    """
 
     desktop: Desktop
     name: str
     assignment: Assignment | None = None
     line: PoolAssignment | None = None
+    withheld: str = ""
 
     @property
     def assigned(self) -> bool:
@@ -46,7 +51,7 @@ class Offers:
 
     offers: list[Offer]
     empty: list[PoolAssignment]
-    held: dict[int, int]  # line -> how many of the user's desktops lie in its pool
+    held: dict[int, int]  # line, or its backup pool (`slot`) -> how many of the user's desktops lie in its pool
 
     def of(self, desktop_id: int) -> Offer | None:
         """The card of a desktop, or None where it is not offered."""
@@ -54,114 +59,63 @@ class Offers:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """What the union says of one desktop in one line."""
+class Hers:
+    """What is the user's already, and which of it cannot be reached by what each line asks."""
 
-    desktop_id: int
-    line: int
-    mine: bool
-    place: int
+    assignments: Sequence[Assignment]
+    asker: Asker
+    policy: Policy
 
+    def failing(self, line: PoolAssignment, ids: set[int]) -> int:
+        """How many of these desktops cannot be reached, so that the line's backup pool stands in for them."""
+        silent, closed = line.backup_if_silent, line.backup_if_closed
+        kind = Assignment.Kind.POLICY
+        return self.count(ids, kind, silent=silent, closed=closed) if line.backup_pool_id else 0
 
-def lines_of(policy: Policy) -> list[PoolAssignment]:
-    """The lines of a policy in order, with pool and plans."""
-    plans = ("pool", "protocol_plan", "power_plan", "release_plan")
-    return list(PoolAssignment.objects.filter(policy=policy).select_related(*plans).order_by("order", "pk"))
+    def failing_hard(self) -> int:
+        """The same for the hard-assigned ones."""
+        policy = self.policy
+        if policy.hard_backup_pool_id is None:
+            return 0
+        every = {each.desktop_id for each in self.assignments}
+        silent, closed = policy.hard_backup_if_silent, policy.hard_backup_if_closed
+        return self.count(every, Assignment.Kind.HARD, silent=silent, closed=closed)
 
-
-def pools_by_id() -> dict[int, Pool]:
-    """Every pool: what a line's pool may be a subset of."""
-    return {pool.pk: pool for pool in Pool.objects.all()}
-
-
-def ordering(line: PoolAssignment, asker: Asker) -> list[Any]:
-    """In which order a line offers its desktops; those that are about to be stopped come last (RULES 12)."""
-    stopping = Job.objects.filter(
-        subject=Concat(Value("desktop:"), Cast(OuterRef("pk"), CharField())), state=Job.State.PENDING, kind="power"
-    )
-    before = Assignment.objects.filter(desktop=OuterRef("pk"), user_id=asker.user_id, closed_at__isnull=False)
-    first: list[Any] = [Exists(stopping).asc()]
-    match line.offer_order:
-        case PoolAssignment.Order.RANDOM:
-            first.append(Random())
-        case PoolAssignment.Order.PREVIOUS:
-            first.append(Exists(before).desc())
-        case PoolAssignment.Order.OLDEST:
-            first.append(F("first_seen_at").asc())
-        case PoolAssignment.Order.LEAST_OFFERED:
-            first.append(F("offered_at").asc(nulls_first=True))
-        case PoolAssignment.Order.RUNNING:
-            first.append(OrderBy(Case(When(power=Desktop.Power.RUNNING, then=Value(0)), default=Value(1))))
-    if line.kiosk:
-        first.insert(1, Exists(before).asc())
-    return [*first, F("pk").asc()]
+    def count(self, ids: set[int], kind: str, *, silent: bool, closed: bool) -> int:
+        """How many of one kind cannot be reached."""
+        return sum(
+            each.kind == kind and each.desktop_id in ids
+            and unreachable(each.desktop, self.asker.moment, silent=silent, closed=closed)
+            for each in self.assignments
+        )  # fmt: skip
 
 
-def before_all(desktop_id: int) -> OrderBy:
-    """An ordering that puts one desktop before the others."""
-    return OrderBy(Case(When(pk=desktop_id, then=Value(0)), default=Value(1)))
-
-
-def in_pool(line: PoolAssignment, pools: Mapping[int, Pool]) -> QuerySet[Desktop]:
-    """The line's pool as a queryset."""
-    return rules.desktops(pools[line.pool_id], pools)
-
-
-def free(line: PoolAssignment, asker: Asker, pools: Mapping[int, Pool]) -> QuerySet[Desktop]:
-    """The desktops that the line would give to this person now, best first."""
-    candidates = in_pool(line, pools).filter(lent=False, availability=Desktop.Availability.AVAILABLE)
-    judged = verdicts.judged(candidates, line, asker).filter(verdict=verdicts.OFFERED)
-    return judged.order_by(*ordering(line, asker))
-
-
-def wanted(line: PoolAssignment) -> int:
-    """How many desktops a line gives at most."""
-    return line.quantity or ALL_OF_THEM
-
-
-def union(lines: Sequence[PoolAssignment], asker: Asker, pools: Mapping[int, Pool], mine: Sequence[int]) -> list[Row]:
-    """The best desktops of every line, and which of the user's own lie in its pool: one statement."""
-    parts: list[QuerySet[Any]] = []
-    before = 0
-    for line in lines:
-        before += wanted(line)
-        limit = min(before, ALL_OF_THEM)  # an earlier line may take as many of these away
-        place = Window(RowNumber(), order_by=ordering(line, asker))
-        best = free(line, asker, pools).annotate(place=place).order_by("place")[:limit]
-        parts.append(columns(best, line, own=False))
-        if mine:
-            own = in_pool(line, pools).filter(pk__in=mine).annotate(place=Value(0, IntegerField()))
-            parts.append(columns(own, line, own=True))
-    if not parts:
-        return []
-    joined = reduce(lambda one, other: one.union(other, all=True), parts[1:], parts[0])
-    rows = [Row(*row) for row in joined]
-    return sorted(rows, key=lambda row: row.place)
-
-
-def columns(found: QuerySet[Desktop], line: PoolAssignment, *, own: bool) -> QuerySet[Any]:
-    """A part of the union."""
-    marked = found.annotate(line=Value(line.pk, IntegerField()), mine=Value(own, BooleanField()))
-    return marked.values_list("pk", "line", "mine", "place")
-
-
-def build(user: User, policy: Policy) -> Offers:
-    """The offer list of a person under a policy."""
+def build(
+    user: User, policy: Policy, portal: PortalSession | None = None, client: Mapping[str, str] | None = None
+) -> Offers:
+    """The offer list of a person under a policy, at the client of a portal session or at the one described."""
     lines = lines_of(policy)
+    asker = Asker.of(user, portal, client)
     assignments = list(open_of(user)) if user.pk else []
-    own = {each.desktop_id: each for each in assignments}
-    rows = union(lines, Asker.of(user), pools_by_id(), list(own))
-    held = {line.pk: sum(row.mine and row.line == line.pk for row in rows) for line in lines}
-    chosen = choose(lines, rows, held, room(policy, len(own)))
-    desktops = {
-        each.pk: each
-        for each in Desktop.objects.filter(pk__in=[pk for pk, _ in chosen]).select_related("center", "image", "agent")
-    }
-    offers = [assigned_offer(each, policy, line_for(each, lines, rows)) for each in assignments]
+    hers = Hers(assignments, asker, policy)
+    spare = hard_spare(policy) if hers.failing_hard() else None
+    every = with_backups(lines) + ([spare] if spare else [])
+    own = [each.desktop_id for each in assignments]
+    rows = candidates.rows(every, asker, pools_by_id(), own)
+    held = {line.slot: sum(row.mine and row.slot == line.slot for row in rows) for line in every}
+    chosen = choose(Choosing(every, rows, held, hers), room(policy, len(own)))
+    desktops = with_all([pk for pk, _ in chosen])
+    offers = [assigned_offer(each, policy, line_for(each, every, rows)) for each in assignments]
     offers += [Offer(desktops[pk], shown_name(desktops[pk], line), None, line) for pk, line in chosen if pk in desktops]
-    given = {line.pk for _, line in chosen}
-    empty = [line for line in lines if line.pk not in given and not held[line.pk]]
+    given = {abs(line.slot) for _, line in chosen}
+    empty = [line for line in lines if line.pk not in given and not held[line.pk] and not held.get(-line.pk)]
     return Offers(offers, empty, held)
+
+
+def with_all(ids: Sequence[int]) -> dict[int, Desktop]:
+    """The desktops of the new cards, with what a card shows."""
+    found = Desktop.objects.filter(pk__in=ids).select_related("center", "image", "agent") if ids else ()
+    return {each.pk: each for each in found}
 
 
 def room(policy: Policy, held: int) -> int:
@@ -169,65 +123,71 @@ def room(policy: Policy, held: int) -> int:
     return ALL_OF_THEM if policy.max_desktops < 0 else max(0, policy.max_desktops - held)
 
 
-def choose(
-    lines: Sequence[PoolAssignment], rows: Sequence[Row], held: Mapping[int, int], left: int
-) -> list[tuple[int, PoolAssignment]]:
+Chosen = list[tuple[int, PoolAssignment]]
+
+
+@dataclass(slots=True)
+class Choosing:
     """Which free desktop each line offers: what the user holds of its pool counts, and no desktop comes twice."""
-    taken: set[int] = set()
-    chosen: list[tuple[int, PoolAssignment]] = []
-    for line in lines:
-        quantity = min(wanted(line) - held[line.pk], left)
-        for row in rows:
-            if quantity <= 0:
-                break
-            if row.line == line.pk and not row.mine and row.desktop_id not in taken:
-                taken.add(row.desktop_id)
-                chosen.append((row.desktop_id, line))
-                quantity, left = quantity - 1, left - 1
+
+    lines: Sequence[PoolAssignment]
+    rows: Sequence[Row]
+    held: Mapping[int, int]
+    hers: Hers
+    taken: set[int] = field(default_factory=set)
+
+    def take(self, slot: int, count: int, *, failing: bool | None = None) -> list[int]:
+        """The best free desktops of a source that nobody took before."""
+        there = (row for row in self.rows if row.slot == slot and not row.mine and row.desktop_id not in self.taken)
+        found = [row.desktop_id for row in there if failing is None or row.failing is failing][: max(0, count)]
+        self.taken.update(found)
+        return found
+
+    def own(self, slot: int) -> set[int]:
+        """The user's desktops that lie in a source's pool."""
+        return {row.desktop_id for row in self.rows if row.slot == slot and row.mine}
+
+    def of(self, line: PoolAssignment, spare: PoolAssignment | None, left: int) -> Chosen:
+        """What a line offers; its backup pool stands in for what cannot be reached, and where the pool has nothing."""
+        held, held_spare = self.held[line.slot], self.held.get(-line.slot, 0)
+        count = min(wanted(line) - held - held_spare, left)
+        good = self.take(line.slot, count, failing=False)
+        found: Chosen = [(pk, line) for pk in good]
+        missing = count - len(good)
+        if spare is not None:
+            bad = sum(row.slot == line.slot and not row.mine and row.failing for row in self.rows)
+            nothing = not good and not held and not bad and line.backup_if_empty
+            stands_in = self.take(spare.slot, missing if nothing else min(missing, bad))
+            missing = max(0, missing) - len(stands_in)
+            silent = self.hers.failing(line, self.own(line.slot)) - held_spare
+            stands_in += self.take(spare.slot, min(silent, left - len(good) - len(stands_in)))
+            found += [(pk, spare) for pk in stands_in]
+        return found + [(pk, line) for pk in self.take(line.slot, missing)]
+
+
+def choose(choosing: Choosing, left: int) -> Chosen:
+    """All lines in order, within the policy's maximum."""
+    chosen: Chosen = []
+    spares = {each.slot: each for each in choosing.lines if each.is_backup}
+    for line in choosing.lines:
+        if not line.is_backup:
+            chosen += choosing.of(line, spares.get(-line.slot), left - len(chosen))
+    if 0 in spares:
+        missing = choosing.hers.failing_hard() - choosing.held[0]
+        chosen += [(pk, spares[0]) for pk in choosing.take(0, min(missing, left - len(chosen)))]
     return chosen
 
 
 def line_for(assignment: Assignment, lines: Sequence[PoolAssignment], rows: Sequence[Row]) -> PoolAssignment | None:
-    """The first line whose pool holds an assigned desktop (RULES 11), or None."""
-    holding = {row.line for row in rows if row.mine and row.desktop_id == assignment.desktop_id}
-    return next((line for line in lines if line.pk in holding), None)
+    """The first line whose pool holds an assigned desktop (RULES 11), else the first backup pool, or None."""
+    holding = {row.slot for row in rows if row.mine and row.desktop_id == assignment.desktop_id}
+    return next((line for line in lines if line.slot in holding), None)
 
 
 def assigned_offer(assignment: Assignment, policy: Policy, line: PoolAssignment | None) -> Offer:
-    """The card of a desktop that is the user's already; it is always offered, wherever they sign in."""
+    """The card of a desktop that is the user's already; it is always shown, wherever they sign in."""
     desktop = assignment.desktop
     if assignment.kind == Assignment.Kind.HARD:
-        return Offer(desktop, shown(desktop, policy.hard_display, None), assignment, line)
+        name = shown(desktop, policy.hard_display, None)
+        return Offer(desktop, name, assignment, line, withheld(policy, assignment))
     return Offer(desktop, shown_name(desktop, line), assignment, line)
-
-
-def shown_name(desktop: Desktop, line: PoolAssignment | None) -> str:
-    """What the user sees as the desktop's name."""
-    return shown(desktop, line.display, line.pool) if line else desktop.display_name or desktop.name
-
-
-def shown(desktop: Desktop, display: int, pool: Pool | None) -> str:
-    """The display modes of SPEC 3.5.2."""
-    mode = PoolAssignment.Display
-    own = {
-        mode.NAME: desktop.name,
-        mode.DISPLAY_NAME: desktop.display_name or desktop.name,
-        mode.MACHINE_NAME: desktop.computer_name or desktop.name,
-    }
-    if display in own or pool is None:
-        return own.get(mode(display), desktop.display_name or desktop.name)
-    group = (
-        pool.name
-        if display in {mode.POOL, mode.POOL_NAME, mode.POOL_DISPLAY_NAME, mode.POOL_MACHINE}
-        else pool.display_name
-    )
-    group = group or pool.name
-    part = {
-        mode.POOL_NAME: own[mode.NAME],
-        mode.SHOWN_POOL_NAME: own[mode.NAME],
-        mode.POOL_DISPLAY_NAME: own[mode.DISPLAY_NAME],
-        mode.SHOWN_POOL_DISPLAY_NAME: own[mode.DISPLAY_NAME],
-        mode.POOL_MACHINE: own[mode.MACHINE_NAME],
-        mode.SHOWN_POOL_MACHINE: own[mode.MACHINE_NAME],
-    }.get(mode(display), "")
-    return f"{group}: {part}" if part else group

@@ -4,14 +4,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from authservers.models import User
-from broker.connect.offers import lines_of, pools_by_id
+from broker.connect import sources
 from centers.models import Desktop
 from plans.engine import Action, Event, Notice, Step
 from plans.models import MAY_ASK, NEVER, WARN_BEFORE, PowerControlPlan, ProtocolPlan, ReleasePlan
 from plans.steps import power_steps, release_steps, warned, with_closed
 from policies.models import Location, Policy, PoolAssignment
 from policies.services import standing
-from pools import rules
 from pools.models import Assignment
 
 NOTICE = Notice(timedelta(seconds=WARN_BEFORE), "", MAY_ASK)  # what the hard section's steps are announced by
@@ -86,12 +85,8 @@ def policy_of(user: User) -> Policy | None:
 
 
 def line_of(policy: Policy, desktop: Desktop) -> PoolAssignment | None:
-    """The first line of a policy whose pool holds the desktop."""
-    pools = pools_by_id()
-    for line in lines_of(policy):
-        if rules.desktops(pools[line.pool_id], pools).filter(pk=desktop.pk).exists():
-            return line
-    return None
+    """The first line of a policy whose pool holds the desktop, else the first whose backup pool does."""
+    return sources.holding(policy, desktop)
 
 
 def defaults(why: str) -> InForce:

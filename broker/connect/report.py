@@ -64,6 +64,7 @@ class PoolLine:
     candidates: list[Candidate]
     left_out: int
     filters: list[str]
+    backup: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ class Held:
     kind: str
     since: datetime
     power: str
+    withheld: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,22 +1,23 @@
 """Why a desktop is, or is not, offered. One expression in SQL serves the offers and their explanation alike."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Case, CharField, Exists, OuterRef, Q, QuerySet, Value, When
 from django.db.models.functions import Cast, Concat, Lower
 
 from agents.models import Agent
-from authservers.models import User
+from broker.connect.askers import Asker as Asker
+from broker.connect.desktop_filters import filtered
 from broker.connect.models import DesktopSession
 from broker.core.models import Job
 from centers.models import Center, Desktop
 from policies.models import PoolAssignment
-from pools import rules
+from policies.offer_filters import refusal
 
 OFFERED = "OFFERED"
 QUANTITY_REACHED = "QUANTITY_REACHED"
 MAX_DESKTOPS = "MAX_DESKTOPS"
+FILTERED = "FILTERED"
 
 # CONTRACTS 2.13's one list, in words for Test Login and for "why is it not offered".
 WORDS: dict[str, str] = {
@@ -41,20 +42,6 @@ WORDS: dict[str, str] = {
     MAX_DESKTOPS: "the policy's maximum of desktops is reached",
 }
 UNDEFINED = "[UNDEFINED]"
-
-
-@dataclass(frozen=True, slots=True)
-class Asker:
-    """For whom it is asked: ids and names only, so that somebody who never signed in can be asked for, too."""
-
-    user_id: int
-    server_id: int
-    sam: str
-
-    @classmethod
-    def of(cls, user: User) -> "Asker":
-        """The asker that a user is."""
-        return cls(user.pk or 0, user.server_id, (user.sam or user.login).lower())
 
 
 Power = Desktop.Power
@@ -105,17 +92,16 @@ def agent_whens(line: PoolAssignment) -> list[When]:
     ]
 
 
-def filtered(line: PoolAssignment) -> Q:
-    """What the line's desktop filter leaves out. AUTO_STOP WorkSpaces are not offered by default (RULES 27)."""
-    out = Q(running_mode="AUTO_STOP")
-    rows = line.desktop_filter.get("rules", [])
-    if rows:
-        out |= ~rules.joined((rules.one(row) for row in rows), bool(line.desktop_filter.get("match_all", True)))
-    return out
-
-
 def case(line: PoolAssignment, asker: Asker) -> Case:
-    """The verdict of one desktop for one line of a policy: the first reason that holds."""
+    """The verdict of one desktop for one line of a policy: the first reason that holds.
+
+    A line that is not for this person, or not at this hour, has one verdict for all its desktops.
+    """
+    closed = refusal(line.offer_filter, asker.person, asker.moment)
+    if closed is not None:
+        return Case(
+            When(lent=True, then=Value("ASSIGNED_TO_OTHER")), default=Value(closed.code), output_field=CharField()
+        )
     whens = [
         When(lent=True, then=Value("ASSIGNED_TO_OTHER")),
         When(center__offer_desktops=False, then=Value("CENTER_OFF")),
@@ -128,7 +114,7 @@ def case(line: PoolAssignment, asker: Asker) -> Case:
         When(wish="stop", then=Value("PENDING_STOP")),
         When(stopped_refused(line), then=Value("STOPPED_NOT_OFFERED")),
         *agent_whens(line),
-        When(filtered(line), then=Value("FILTERED")),
+        When(filtered(line, asker), then=Value("FILTERED")),
     ]
     if not line.offer_pending_reboot:
         whens.append(When(reboot_wanted(), then=Value("PENDING_REBOOT")))

@@ -7,8 +7,8 @@ import pytest
 from django.db.models import Q
 
 from broker.connect import actions, offers, power, verdicts
+from broker.connect.askers import Asker
 from broker.connect.models import DesktopSession
-from broker.connect.verdicts import Asker
 from broker.core.clock import now
 from broker.core.jobs import Wish, enqueue
 from broker.core.models import Job, ref
