@@ -36,6 +36,7 @@ class Settings:
     busy_gpu: int = 0
     keep_awake: tuple[str, ...] = ()
     groups: tuple[str, ...] = ("tsusers",)
+    lock: str = ""
     state: Path = field(default=STATE)
 
     @property

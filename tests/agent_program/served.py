@@ -1,6 +1,7 @@
-"""The broker's own Django behind a real socket, on the test's own transaction: no flush, no second process.
+"""The broker's own Django behind a real socket.
 
-Every request runs under one lock on the test's connection; a test that looks at rows meanwhile holds it, too.
+Usually on the test's own transaction: no flush, no second process; every request then runs under one lock on the test's
+connection, and a test that looks at rows meanwhile holds it, too. Otherwise with connections of its own.
 """
 
 import ssl
@@ -12,11 +13,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import Client
 
 from broker.connect import events
 
-Hook = Callable[[str, str], tuple[int, dict[str, str], bytes] | None]
+Answer = tuple[int, dict[str, str], bytes]
+Hook = Callable[[str, str], Answer | None]
 
 
 @dataclass
@@ -35,53 +38,75 @@ class Served:
 
 
 @contextmanager
-def served(tls: ssl.SSLContext | None = None) -> Iterator[Served]:
+def served(tls: ssl.SSLContext | None = None, share: bool = True, port: int = 0) -> Iterator[Served]:
     """A broker at `url`, until the block ends."""
     broker = Served()
-    shared = connections["default"]
-    shared.inc_thread_sharing()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self._pass_on()
-
-        def do_POST(self) -> None:
-            self._pass_on()
-
-        def _pass_on(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            broker.calls.append((self.command, self.path))
-            answer = broker.hook(self.command, self.path) if broker.hook else None
-            status, headers, content = answer or self._django(body)
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def _django(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
-            connections["default"] = shared
-            key = self.headers.get("Authorization")
-            with broker.lock:
-                answer: Any = Client().generic(
-                    self.command, self.path, body, "application/json", headers={"Authorization": key} if key else {}
-                )
-            return answer.status_code, {"Content-Type": answer["Content-Type"]}, answer.content
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    server = Server(("127.0.0.1", port), Handler)
+    server.broker, server.shared = broker, connections["default"] if share else None
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
     broker.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
+    if server.shared:
+        server.shared.inc_thread_sharing()
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     try:
         yield broker
     finally:
         server.shutdown()
         server.server_close()
-        shared.dec_thread_sharing()
+        if server.shared:
+            server.shared.dec_thread_sharing()
+
+
+class Server(ThreadingHTTPServer):
+    """One thread a request."""
+
+    daemon_threads = True
+    broker: Served
+    shared: BaseDatabaseWrapper | None
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """An agent that hangs up in the middle is what some tests are about."""
+
+    def answer(self, verb: str, path: str, body: bytes, key: str | None) -> Answer:
+        """By the hook, or by Django."""
+        self.broker.calls.append((verb, path))
+        said = self.broker.hook(verb, path) if self.broker.hook else None
+        if said:
+            return said
+        if self.shared:
+            connections["default"] = self.shared
+            with self.broker.lock:
+                return django(verb, path, body, key)
+        try:
+            return django(verb, path, body, key)
+        finally:
+            connections["default"].close()
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Carries requests over."""
+
+    server: Server
+
+    def do_GET(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        status, headers, content = self.server.answer(self.command, self.path, body, self.headers.get("Authorization"))
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_POST = do_GET
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def django(verb: str, path: str, body: bytes, key: str | None) -> Answer:
+    """What the product's views answer."""
+    headers = {"Authorization": key} if key else {}
+    answer: Any = Client().generic(verb, path, body, "application/json", headers=headers)
+    return answer.status_code, {"Content-Type": answer["Content-Type"]}, answer.content

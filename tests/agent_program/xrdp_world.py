@@ -1,0 +1,183 @@
+"""A real desktop: xrdp and its session manager on ports of their own, a real unix user, FreeRDP in front of it.
+
+Needs root (a user is made and removed; a mount of this test's own shows xrdp its own settings).
+"""
+
+import os
+import re
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from agents.program.linux.proc import arguments, processes
+from agents.program.linux.xrdp import SOCKETS, parse_sockets
+from broker.embedded.spawn import spawn
+from tests.services import wait_for
+
+PROGRAMS = ("xrdp", "xrdp-sesman", "xfreerdp", "Xvfb", "openbox", "xdotool", "i3lock", "zenity", "unshare", "useradd")
+PASSWORD = "sesameopenu7"
+SESSION = "#!/bin/sh\nopenbox &\nexec xmessage -name desk -buttons LogOut:0 'a desktop'\n"
+SETTLED = 15
+
+
+def missing() -> list[str]:
+    """What is not there for this test."""
+    path = f"{os.environ['PATH']}:/usr/sbin:/sbin"
+    return [name for name in PROGRAMS if shutil.which(name, path=path) is None] + ([] if os.getuid() == 0 else ["root"])
+
+
+@dataclass
+class Desktop:
+    """What a person can do. Each returns when it is done as far as X and xrdp go: the test's clock starts there."""
+
+    folder: Path
+    user: str
+    port: int
+    screen: str
+    client: "subprocess.Popen[bytes] | None" = None
+    children: "list[subprocess.Popen[bytes]]" = field(default_factory=list)
+
+    def sign_in(self) -> None:
+        """By FreeRDP, to a new session or the one that is there."""
+        command = ["xfreerdp", f"/v:127.0.0.1:{self.port}", f"/u:{self.user}", f"/p:{PASSWORD}", "/cert:ignore"]
+        self.client = self.start([*command, "/size:640x480", "/log-level:ERROR"], DISPLAY=self.screen)
+        wait_for(lambda: self.connected, SETTLED, "xrdp shows the session")
+
+    def close_window(self) -> None:
+        """The person goes; the session stays."""
+        assert self.client is not None
+        self.client.kill()
+        self.client.wait()
+        wait_for(lambda: not self.connected, SETTLED, "xrdp lets go")
+
+    def log_out(self) -> None:
+        """The window manager ends, as when somebody chooses to log out."""
+        pid = next(each.pid for each in processes() if each.uid == self.uid and each.name == "xmessage")
+        os.kill(pid, signal.SIGTERM)
+        wait_for(lambda: self.display is None, SETTLED, "the session ends")
+
+    def touch(self) -> None:
+        """A hand on the mouse, through the client and over RDP."""
+        for place in ("100 100", "200 150"):
+            env = {**os.environ, "DISPLAY": self.screen}
+            subprocess.run(["xdotool", "mousemove", *place.split()], env=env, check=True)
+
+    def inside(self, *command: str) -> None:
+        """A keystroke or a click in the session itself."""
+        there = {"DISPLAY": f":{self.display}", "XAUTHORITY": f"/home/{self.user}/.Xauthority"}
+        subprocess.run(["xdotool", *command], env={**os.environ, **there}, check=True, timeout=15)
+
+    def unlock(self) -> None:
+        """Type the password; again where the locker did not listen yet."""
+        for _ in range(4):
+            self.inside("key", "Escape")
+            self.inside("type", "--delay", "20", PASSWORD)
+            self.inside("key", "Return")
+            try:
+                wait_for(lambda: not self.runs("i3lock"), 2, "the password opens the screen")
+            except AssertionError:
+                continue
+            return
+        raise AssertionError("the password does not open the screen")
+
+    def runs(self, name: str) -> bool:
+        """Whether the user has such a program."""
+        return any(each.uid == self.uid and each.name == name for each in processes())
+
+    @property
+    def uid(self) -> int:
+        return int(subprocess.run(["id", "-u", self.user], capture_output=True, check=True).stdout)
+
+    @property
+    def display(self) -> int | None:
+        """The number of the X server that waits for xrdp."""
+        mine = [each.pid for each in processes() if each.uid == self.uid and each.name == "Xorg"]
+        lines = [arguments(pid) for pid in mine]
+        return next((int(line[1][1:]) for line in lines if len(line) > 1), None)
+
+    @property
+    def connected(self) -> bool:
+        display = self.display
+        return display is not None and parse_sockets(SOCKETS.read_text()).get(display, False)
+
+    def start(self, command: list[str], **environment: str) -> "subprocess.Popen[bytes]":
+        """A program that ends with the test."""
+        with (self.folder / f"{Path(command[0]).name}-{len(self.children)}.log").open("wb") as log:
+            child = spawn(command, signal.SIGKILL, {**os.environ, **environment}, log)
+        self.children.append(child)
+        return child
+
+
+@contextmanager
+def desktop(folder: Path) -> Iterator[Desktop]:
+    """xrdp with its manager, until the block ends; the user and all that is theirs go with it."""
+    user = f"usher{secrets.token_hex(3)}"
+    world = Desktop(folder, user, free_port(), "")
+    subprocess.run(["useradd", "-m", "-s", "/bin/sh", user], check=True)
+    try:
+        subprocess.run(["chpasswd"], input=f"{user}:{PASSWORD}".encode(), check=True)
+        session = Path(f"/home/{user}/.xsession")
+        session.write_text(SESSION)
+        session.chmod(0o755)
+        world.screen = screen(world)
+        servers(world)
+        yield world
+    finally:
+        end(world)
+
+
+def servers(world: Desktop) -> None:
+    """xrdp finds its manager by the one file that has a fixed place: a mount of our own shows it ours there."""
+    manager, server = world.folder / "sesman.ini", world.folder / "xrdp.ini"
+    ours = re.sub(r"(?m)^ListenPort=.*", f"ListenPort={free_port()}", Path("/etc/xrdp/sesman.ini").read_text())
+    manager.write_text(re.sub(r"(?m)^LogFile=.*", f"LogFile={world.folder}/sesman.log", ours))
+    theirs = re.sub(r"(?m)^port=3389", f"port=tcp://127.0.0.1:{world.port}", Path("/etc/xrdp/xrdp.ini").read_text())
+    server.write_text(re.sub(r"(?m)^LogFile=.*", f"LogFile={world.folder}/xrdp.log", theirs))
+    for command in ("exec xrdp-sesman -n", f"exec xrdp -n -c {server}"):
+        mounted = f"mount --bind {manager} /etc/xrdp/sesman.ini && {command}"
+        world.start(["unshare", "-m", "sh", "-c", mounted], PATH=f"{os.environ['PATH']}:/usr/sbin:/sbin")
+    wait_for(lambda: answers(world.port), SETTLED, "xrdp listens")
+
+
+def screen(world: Desktop) -> str:
+    """A virtual screen for FreeRDP, on the first number that is free."""
+    reading, writing = os.pipe()
+    with (world.folder / "Xvfb.log").open("wb") as log:
+        command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", "800x600x24", "-nolisten", "tcp"]
+        world.children.append(subprocess.Popen(command, pass_fds=[writing], stdout=log, stderr=log))
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        return f":{int(pipe.readline())}"
+
+
+def end(world: Desktop) -> None:
+    """Everything that was started, then everything of the user, then the user."""
+    for child in reversed(world.children):
+        child.kill()
+        child.wait()
+    uid = world.uid
+    for how in (signal.SIGTERM, signal.SIGKILL):
+        for each in processes():
+            if each.uid == uid:
+                os.kill(each.pid, how)
+    wait_for(lambda: not any(each.uid == uid for each in processes()), SETTLED, "the user's programs are gone")
+    subprocess.run(["userdel", "-r", "-f", world.user], check=False, capture_output=True)
+
+
+def answers(port: int) -> bool:
+    """Whether somebody listens there."""
+    with socket.socket() as caller:
+        return caller.connect_ex(("127.0.0.1", port)) == 0
+
+
+def free_port() -> int:
+    """A port that nobody has just now."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        return int(holder.getsockname()[1])
