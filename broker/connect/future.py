@@ -167,6 +167,7 @@ def line(waiting: Waiting, reader: Reader) -> Line:
     whole = "it is yours until" if lease and reader.you else reader.says(WHOLE[due.do])
     why = f"plan {due.plan}: " if due.plan else ""
     why += "the lease ends" if lease else words(due).removeprefix(DO[due.do]).strip()
+    why += f", with a warning {duration_words(due.lead.total_seconds())} before" if due.lead else ""
     held = "on hold for now" if reader.you and waiting.reason else waiting.reason
     averted = unless(due, reader)
     return Line(due.at, DO[due.do], capital(whole), averted, why, held, waiting.job, waiting.running)
@@ -196,8 +197,8 @@ def conditions(here: Situation, reader: Reader) -> list[str]:
 
 def possible(step: Step, here: Situation, reader: Reader) -> bool:
     """Whether a step can still come true here, and is the reader's business."""
-    if step.on not in WHEN or (reader.you and step.do in NOT_FOR_USERS):
-        return False
+    if step.on not in WHEN or step.on is Event.CONNECTION_CLOSED or (reader.you and step.do in NOT_FOR_USERS):
+        return False  # a connection that nobody knows the end of has the rules of a disconnect or a log-out
     if step.do is Action.DELETE and not here.deletable:
         return False
     if step.do in POWER - {Action.REBOOT} and here.running_mode == ALWAYS_ON:
