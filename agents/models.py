@@ -52,6 +52,7 @@ class Agent(models.Model):
     registered_at = models.DateTimeField()
     last_seen = models.DateTimeField(null=True, blank=True)
     silent = models.BooleanField(default=False, help_text="Not heard for 95 s; set and cleared by the watch.")
+    lost_at = models.DateTimeField(null=True, blank=True, help_text="Since when it is missed, as the log says it.")
     revoked_at = models.DateTimeField(null=True, blank=True)
     why = models.CharField(max_length=200, blank=True, help_text="Why it waits for approval, or was revoked, in words.")
     barred_from = models.ForeignKey(
@@ -81,7 +82,8 @@ class Agent(models.Model):
 class AgentEvent(models.Model):
     """What an agent told us. Handled in order, one desktop through one worker at a time."""
 
-    agent = models.ForeignKey(Agent, models.CASCADE, related_name="events")
+    # Its own index would be one more to write for each event; "event_timeline" serves as well.
+    agent = models.ForeignKey(Agent, models.CASCADE, related_name="events", db_index=False)
     boot_id = models.CharField(max_length=80)
     seq = models.BigIntegerField()
     type = models.CharField(max_length=20)
@@ -103,6 +105,7 @@ class AgentEvent(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["agent", "id"], condition=Q(handled_at=None), name="event_inbox"),
             models.Index(fields=["handled_at"], name="event_retention"),
+            models.Index(fields=["agent", "-at"], name="event_timeline"),
         ]
 
 

@@ -64,4 +64,7 @@ class Tunnel(models.Model):
     bytes_out = models.BigIntegerField(default=0)
 
     class Meta:
-        indexes: ClassVar = [models.Index(fields=["gateway", "closed_at"], name="tunnel_open")]
+        indexes: ClassVar = [
+            models.Index(fields=["gateway", "closed_at"], name="tunnel_open"),
+            models.Index(fields=["subject"], name="tunnel_subject"),
+        ]

@@ -4,9 +4,8 @@ from datetime import timedelta
 
 from django.contrib.sessions.models import Session
 
-from agents import services as agents
 from agents.models import Agent, AgentCommand, AgentEvent
-from broker.connect import launches, rights, throttle
+from broker.connect import agent_watch, launches, rights, throttle
 from broker.connect.models import Client, Launch, PortalSession, QueuePlace
 from broker.core.clock import now
 from broker.core.jobs import Done, Kind, Result
@@ -29,7 +28,7 @@ AT_ONCE = 5_000
 
 def run(job: Job) -> Result:
     """One round."""
-    silent = agents.watch()
+    silent = agent_watch.watch()
     removed = clear()
     launches.end_overdue()
     rights.settle_all()

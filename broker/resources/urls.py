@@ -12,6 +12,7 @@ from broker.resources.search import search
 from broker.resources.sessions.actions import message
 from broker.resources.sessions.pages import SessionPages, SignInPages
 from broker.resources.test_login import test_login
+from broker.resources.timeline import pages as timeline
 from broker.resources.users.pages import UserPages
 
 desktops = [
@@ -20,10 +21,15 @@ desktops = [
     path("change/<slug:key>/", views.change, name="change"),
     path("<int:pk>/assign/", views.assign, name="assign"),
     path("<int:pk>/next/", next_page, name="next"),
+    path("<int:pk>/timeline/", timeline.of_desktop, name="timeline"),
     path("<int:pk>/delete_disk/", views.delete_disk, name="delete_disk"),
     *DesktopPages.urls(),
 ]
-users = [path("test-login/", test_login, name="test_login"), *UserPages.urls()]
+users = [
+    path("test-login/", test_login, name="test_login"),
+    path("<int:pk>/timeline/", timeline.of_user, name="timeline"),
+    *UserPages.urls(),
+]
 
 sessions = [path("message/", message, name="message"), *SessionPages.urls()]
 
