@@ -3,12 +3,16 @@
 from dataclasses import dataclass
 
 from broker.connect import plans_in_force
+from broker.connect.models import QueuePlace
 from broker.connect.offers import Offer
 from broker.connect.plans_in_force import InForce
+from broker.connect.queue_cards import usually
+from broker.connect.usual import for_queue
+from broker.core.words import count
 from centers.models import Desktop
 from plans.models import ProtocolChoice, ProtocolPlan
 from plans.words import steps_in_words
-from policies.models import Policy
+from policies.models import Policy, PoolAssignment
 
 OFF = frozenset({Desktop.Power.STOPPED, Desktop.Power.STOPPING})
 
@@ -85,4 +89,13 @@ def start_of(offer: Offer) -> str:
         return "It is stopped: it would be started first."
     if desktop.power == Desktop.Power.STARTING:
         return "It is starting: the person would wait until it runs."
-    return "It is running: the connection opens at once."
+    return "It is running: the connection opens as soon as its port has answered."
+
+
+def in_queue(line: PoolAssignment) -> str:
+    """What Connect would do where a pool has nothing free: a place in its queue."""
+    waiting = QueuePlace.objects.filter(line__pool=line.pool_id, ended_at=None).count()
+    many = count(waiting, "person waits", "people wait") if waiting else "nobody waits"
+    return (
+        f"Pool {line.pool}: nothing is free. The person would wait in the queue; now {many}{usually(for_queue(line))}."
+    )

@@ -15,7 +15,7 @@ from authservers.models import LOCAL, AuthenticationServer, User, key_of
 from authservers.services import directory
 from broker.connect import desktop_filters, offers, sources, verdicts
 from broker.connect.askers import Asker
-from broker.connect.connecting_words import on_connect
+from broker.connect.connecting_words import in_queue, on_connect
 from broker.connect.reach import withheld
 from broker.connect.report import Candidate, Found, Held, PoolLine, Report, RuleLine, Tried
 from broker.core.clock import now
@@ -164,6 +164,7 @@ def under(report: Report, user: User, policy: Policy, client: Mapping[str, str])
         maximum=policy.max_desktops,
         pools=[pool_line(line, asker, pools, choice) for line in lines],
         assigned=[held(each, policy) for each in own],
+        queues=[in_queue(line) for line in offered.empty] if offers.room(policy, len(own)) else [],
         connecting=[on_connect(offer, policy) for offer in with_user(offered.offers, own)],
     )
 

@@ -1,20 +1,16 @@
 """What the views of the web client share."""
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 
 from broker.connect.models import PortalSession
 
-AUTO_LAUNCH = "auto_launch"  # in the session: the first look at the desktops goes on to the only one
+ARRIVED = "arrived"  # in the session: the first look at the desktops after a sign-in is still to come
 
 
-class SeeOther(HttpResponse):
+class SeeOther(HttpResponseRedirect):
     """303: what was posted is done, look there."""
 
     status_code = 303
-
-    def __init__(self, location: str) -> None:
-        super().__init__()
-        self["Location"] = location
 
 
 def portal_of(request: HttpRequest) -> PortalSession:

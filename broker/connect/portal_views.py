@@ -12,10 +12,10 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from broker.connect import actions, cards, launch_views, offers, power, queue_cards, rights
+from broker.connect import actions, cards, launch_views, offers, power, queue_cards, rights, signing_out
 from broker.connect.connect import Click
 from broker.connect.models import DesktopSession
-from broker.connect.portal_request import AUTO_LAUNCH, SeeOther, portal_of
+from broker.connect.portal_request import ARRIVED, SeeOther, portal_of
 from centers.models import Desktop
 from centers.providers.base import PowerOp
 from policies.models import PoolAssignment
@@ -31,7 +31,10 @@ def desktops(request: HttpRequest) -> HttpResponse:
     portal = portal_of(request)
     assert portal.policy and portal.role  # noqa: S101 - portal_of() saw to it
     found = offers.build(request.user, portal.policy)  # type: ignore[arg-type]
-    if request.session.pop(AUTO_LAUNCH, False) and len(found.offers) == 1:
+    arrived = request.session.pop(ARRIVED, False)
+    for ended in signing_out.forced(portal) if arrived else []:
+        messages.info(request, ended)
+    if arrived and portal.policy.auto_launch and len(found.offers) == 1:
         return launch_views.pressed(request, portal, only_click(found))
     shown = cards.build(found, portal)
     page = {

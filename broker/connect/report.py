@@ -99,6 +99,7 @@ class Report:
     pools: list[PoolLine] = field(default_factory=list)
     assigned: list[Held] = field(default_factory=list)
     connecting: list[Connecting] = field(default_factory=list)
+    queues: list[str] = field(default_factory=list)
 
     @property
     def verdict(self) -> str:

@@ -14,10 +14,11 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
 from authservers.models import User
-from broker.connect import login, setup
+from broker.connect import login, setup, signing_out
 from broker.connect.forms import NewPasswordForm, SignInForm
 from broker.connect.models import PortalSession
-from broker.connect.portal_request import AUTO_LAUNCH
+from broker.connect.portal_request import ARRIVED
+from broker.connect.signing_out import Choice
 from broker.core import audit
 from broker.core.clock import now
 from policies.services import standing
@@ -57,10 +58,8 @@ def sign_in(request: HttpRequest) -> HttpResponse:
 def entered(request: HttpRequest, portal: PortalSession) -> HttpResponse:
     """On to where the person belongs, the browser remembered."""
     portal.user.role = portal.role
-    address = where_to(request)
-    if address == "/desktops/" and portal.policy and portal.policy.auto_launch:
-        request.session[AUTO_LAUNCH] = True
-    response = redirect(address)
+    request.session[ARRIVED] = True
+    response = redirect(where_to(request))
     if portal.client:
         response.set_signed_cookie(
             CLIENT_COOKIE,
@@ -92,8 +91,14 @@ def where_to(request: HttpRequest) -> str:
 
 @require_POST
 def sign_out(request: HttpRequest) -> HttpResponse:
-    """End the portal session. Desktops go on: ending the portal never ends a session on a desktop (RULES 22)."""
+    """End the portal session. Who is connected to desktops is asked what happens to them first (RULES 22)."""
     portal = request.portal  # type: ignore[attr-defined]
+    choice = request.POST.get("desktops", "")
+    sessions = signing_out.connected(request.user)  # type: ignore[arg-type]
+    if sessions and choice not in Choice.values:
+        return render(request, "connect/sign_out.html", {"sessions": sessions, "choices": Choice.choices})
+    if choice in (Choice.DISCONNECT, Choice.LOG_OUT):
+        signing_out.close(sessions, choice)
     if portal:
         portal.closed_at, portal.close_reason = now(), "signed out"
         portal.save(update_fields=["closed_at", "close_reason"])

@@ -164,6 +164,8 @@ class Agent(threading.Thread):
             if kind == "message":
                 machine.show(str(data.get("text", "")))
                 return True, "shown"
+            if kind in ("grant", "revoke"):
+                return True, machine.grant(data) if kind == "grant" else machine.revoke(data)
             if kind in ("shutdown", "reboot"):
                 machine.shut_down("restart" if kind == "reboot" else "shutdown")
                 machine.boot()  # AWS starts a WorkSpace again that its guest shut down (RULES 23)

@@ -39,6 +39,7 @@ class Disk:
     next_session: int = 2
     sessions: list[Session] = field(default_factory=list)
     spool: list[dict[str, Any]] = field(default_factory=list)
+    rights: list[dict[str, str]] = field(default_factory=list)  # who was granted to log on (RULES 29)
     shown: str = ""  # the last message that the broker put on its screen
 
 

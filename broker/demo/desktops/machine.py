@@ -203,6 +203,27 @@ class Machine:
             self.disk.shown = text
             self.save()
 
+    def grant(self, who: dict[str, Any]) -> str:
+        """Let somebody log on: a member of the group, until that time."""
+        name = str(who.get("name") or "")
+        if not name:
+            raise CannotDo("No name was given.")
+        with self.lock:
+            right = {word: str(who.get(word) or "") for word in ("sid", "name", "group", "until")}
+            self.disk.rights = [*self._without(name), right]
+            self.save()
+        return f"{name} may log on"
+
+    def revoke(self, who: dict[str, Any]) -> str:
+        """Take the right away; who has none has none afterwards, too."""
+        with self.lock:
+            self.disk.rights = self._without(str(who.get("name") or ""))
+            self.save()
+        return f"{who.get('name')} may no longer log on"
+
+    def _without(self, name: str) -> list[dict[str, str]]:
+        return [each for each in self.disk.rights if each["name"].casefold() != name.casefold()]
+
     def session_of(self, user: str = "", number: str = "") -> Session:
         """The session meant: by number, by user, or the only one. Raises CannotDo."""
         with self.lock:
