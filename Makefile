@@ -5,12 +5,13 @@ PYTHON ?= python3
 PY := .venv/bin/python
 INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup demo run agent test test-fast lint bench clean packages lint-style lint-types lint-imports lint-django
+.PHONY: help setup demo run agent agent-windows test test-fast lint bench clean packages lint-style lint-types lint-imports lint-django
 
 help:
 	@echo 'make demo       the whole product beside a simulated AWS account, directory and desktops'
 	@echo 'make run        an empty broker with its own PostgreSQL and Redis'
 	@echo 'make agent      the agent program for desktops: dist/usher-agent.pyz'
+	@echo 'make agent-windows PYTHON_ZIP=python-…-embed-amd64.zip   its installer for Windows: dist/usher-agent-setup.exe'
 	@echo 'make test       all tests;  make test-fast  without slow ones and the browser'
 	@echo 'make lint       style, types, imports, migrations, settings'
 	@echo 'make bench      benchmarks;  make clean  removes what the others made, data in var/ too'
@@ -27,6 +28,11 @@ setup: .venv/.product .venv/.tools
 # No virtualenv and no package: any Python builds it, the same bytes from the same sources.
 agent:
 	$(PYTHON) agents/pack.py dist/usher-agent.pyz
+
+# The Python that goes into the installer is given: the "Windows embeddable package (64-bit)" of the Python project.
+agent-windows:
+	@test -n '$(PYTHON_ZIP)' || { echo 'Which Python for Windows? See docs/agent-windows.md: make agent-windows PYTHON_ZIP=…'; exit 1; }
+	$(PYTHON) agents/pack_windows.py --python '$(PYTHON_ZIP)' --out dist/usher-agent-setup.exe
 
 test: setup packages
 	$(PY) -m pytest

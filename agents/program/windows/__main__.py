@@ -1,6 +1,6 @@
 """`python -m agents.program.windows`: what only Windows and its installer call; people use `agents.program`.
 
-service             the agent under the Service Control Manager
+service FOLDER      the agent under the Service Control Manager
 companion PIPE      in a person's session, started by the service
 install --name …    write the settings that are said, keep the others, enter the service and start it
 stop-for-upgrade    stop the service, and tell the broker that it comes back
@@ -40,10 +40,11 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _do(api: Api, command: str, rest: list[str]) -> int:
-    if command == "service":
-        make_private(api, WINDOWS_FOLDER)
-        log_to(WINDOWS_FOLDER / "usher-agent.log")
-        return run_service(api)
+    if command == "service" and len(rest) == 1:
+        folder = Path(rest[0])
+        make_private(api, folder)
+        log_to(folder / "usher-agent.log")
+        return run_service(api, folder)
     if command == "companion" and len(rest) == 1:
         with Path(rest[0]).open("r+b", buffering=0) as pipe:
             serve(api, pipe)
@@ -56,7 +57,7 @@ def _do(api: Api, command: str, rest: list[str]) -> int:
 
 def _install(api: Api, arguments: list[str]) -> None:
     configure(api, WINDOWS_FOLDER, arguments)
-    registration.install(api)
+    registration.install(api, WINDOWS_FOLDER)
 
 
 def _stop_for_upgrade(api: Api, _arguments: list[str]) -> None:

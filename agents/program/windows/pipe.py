@@ -11,13 +11,14 @@ import secrets
 import time
 
 from agents.program.machine import CannotDo
-from agents.program.windows.api import Api
+from agents.program.windows.api import Api, Refused
 from agents.program.windows.folder import security
 from agents.program.windows.structures import DWORD, SecurityAttributes
 
 DUPLEX, FIRST = 0x3, 0x8_0000  # PIPE_ACCESS_DUPLEX, FILE_FLAG_FIRST_PIPE_INSTANCE
 MODE = 0x1 | 0x8  # PIPE_NOWAIT | PIPE_REJECT_REMOTE_CLIENTS, bytes
 BUFFER = 4096
+CONNECTED, LISTENING = 535, 536  # ERROR_PIPE_…
 STEP = 0.02  # seconds between two looks
 
 
@@ -41,11 +42,9 @@ class Pipe:
     def connect(self, process: int, seconds: float) -> None:
         """Wait until that process has opened it."""
         deadline, client = time.monotonic() + seconds, DWORD()
-        while True:
-            self._api.call("ConnectNamedPipe", self._handle, None)
-            if self._api.call("GetNamedPipeClientProcessId", self._handle, ctypes.byref(client)) and client.value:
-                break
+        while not self._connected():
             _pause(deadline)
+        self._api.ask("GetNamedPipeClientProcessId", self._handle, ctypes.byref(client))
         if client.value != process:
             raise CannotDo("Another process than the companion opened the pipe.")
 
@@ -63,6 +62,16 @@ class Pipe:
     def close(self) -> None:
         """The companion ends when it sees this."""
         self._api.call("CloseHandle", self._handle)
+
+    def _connected(self) -> bool:
+        """With PIPE_NOWAIT only the error tells: a success means no more than that a client may come now."""
+        try:
+            self._api.ask("ConnectNamedPipe", self._handle, None)
+        except Refused as refusal:
+            if refusal.code not in (LISTENING, CONNECTED):
+                raise
+            return refusal.code == CONNECTED
+        return False
 
     def _read(self) -> bool:
         """Take what is there; whether something was."""

@@ -12,6 +12,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from agents.program.machine import CannotDo
@@ -37,21 +39,22 @@ DELAYS = (5_000, 30_000, 60_000)  # milliseconds before the first, the second an
 CALM = 86_400  # seconds without failure after which it counts from the first again
 BEFORE_SHUTDOWN = 60_000  # milliseconds
 NOT_THERE, EXISTS, RUNS, NOT_ACTIVE = 1060, 1073, 1056, 1062  # ERROR_SERVICE_…
+INVALID_LEVEL = 124  # ERROR_INVALID_LEVEL: this Windows (or Wine) has no such setting
 PATIENCE = 60.0
 
 
-def command_line() -> str:
+def command_line(folder: Path) -> str:
     """How Windows starts the service: by our own Python."""
-    return subprocess.list2cmdline([sys.executable, "-m", "agents.program.windows", "service"])
+    return subprocess.list2cmdline([sys.executable, "-m", "agents.program.windows", "service", str(folder)])
 
 
-def install(api: Api) -> None:
+def install(api: Api, folder: Path) -> None:
     """Enter the service, or bring its entry up to date, and start it. Raises CannotDo."""
     with _manager(api) as manager:
         try:
             service = api.ask(
                 "CreateServiceW", manager, NAME, TITLE, ALL_OF_SERVICE, OWN_PROCESS, AUTO_START, NORMAL,
-                command_line(), None, None, None, None, None,
+                command_line(folder), None, None, None, None, None,
             )  # fmt: skip
         except Refused as refusal:
             if refusal.code != EXISTS:
@@ -60,7 +63,7 @@ def install(api: Api) -> None:
         with _closed(api, service):
             api.ask(
                 "ChangeServiceConfigW", service, OWN_PROCESS, AUTO_START, NORMAL,
-                command_line(), None, None, None, None, None, TITLE,
+                command_line(folder), None, None, None, None, None, TITLE,
             )  # fmt: skip
             _describe(api, service)
             _unless(RUNS, lambda: api.ask("StartServiceW", service, 0, None))
@@ -98,7 +101,7 @@ def _describe(api: Api, service: Any) -> None:
         (FAILURE_FLAG, LONG(1)),  # also where it ends with an exit code, not only where it crashes
         (PRESHUTDOWN, DWORD(BEFORE_SHUTDOWN)),
     ):
-        api.ask("ChangeServiceConfig2W", service, kind, _by(value))
+        _unless(INVALID_LEVEL, partial(api.ask, "ChangeServiceConfig2W", service, kind, _by(value)))
 
 
 def _state(api: Api, service: Any) -> int:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from agents.program.client import Client
 from agents.program.files import log
 from agents.program.loop import Agent
 from agents.program.machine import CannotDo
-from agents.program.settings import BadSettings, load
+from agents.program.settings import FILE, BadSettings, load
 from agents.program.windows.api import Api
 from agents.program.windows.control import Reaction
 from agents.program.windows.host import Host
@@ -18,15 +20,16 @@ BEFORE_SLEEP = 2.0  # seconds that a suspension may be held up
 class Running:
     """One agent and the service around it."""
 
-    def __init__(self, api: Api) -> None:
-        self._api = api
+    def __init__(self, api: Api, folder: Path) -> None:
+        """`folder` is where the settings lie and the state: what the installer said, whatever a service's variables."""
+        self._api, self._folder = api, folder
         self._agent: Agent | None = None
         self.service = Service(api, self.work, self.hook)
 
     def work(self) -> int:
         """The agent from start to end; wrong settings end it with words in the log, and Windows tries again later."""
         try:
-            settings = load()
+            settings = load(self._folder / FILE.name, {"state": self._folder / "state"})
             Client(settings, settings.state).place()
             host = Host(settings, self._api)
             host.going = self.service.ordered
@@ -54,7 +57,7 @@ class Running:
             agent.resumes()
 
 
-def run_service(api: Api) -> int:
+def run_service(api: Api, folder: Path) -> int:
     """Blocks until the service has stopped. Raises CannotDo outside of a service."""
-    Running(api).service.run()
+    Running(api, folder).service.run()
     return 0

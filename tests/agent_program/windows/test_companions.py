@@ -141,18 +141,24 @@ class Piped(FakeWindows):
     def __init__(self, client: int = 4711, pieces: tuple[bytes, ...] = ()) -> None:
         super().__init__()
         self.pieces = list(pieces)
+        self.client_number = client
+        self.looks = 0
         self.answers = {
-            "GetNamedPipeClientProcessId": self.client(client),
+            "ConnectNamedPipe": self.connect,
+            "GetNamedPipeClientProcessId": self.client,
             "PeekNamedPipe": self.peek,
             "ReadFile": self.read,
         }
 
-    def client(self, number: int) -> Callable[..., int]:
-        def say(_pipe: Any, client: Any) -> int:
-            out(client).value = number
-            return int(bool(number))
+    def connect(self, _pipe: Any, _overlapped: Any) -> int:
+        """Nothing is known at first, then that nobody is there, then that somebody is."""
+        self.looks += 1
+        self.error = 535 if self.client_number and self.looks > 2 else 536
+        return int(self.looks == 1)
 
-        return say
+    def client(self, _pipe: Any, client: Any) -> int:
+        out(client).value = self.client_number
+        return 1
 
     def peek(self, *arguments: Any) -> int:
         out(arguments[4]).value = len(self.pieces[0]) if self.pieces else 0
@@ -194,6 +200,11 @@ class TestPipe:
             Pipe(Piped(client=0), "S-1-5-21-1").connect(4711, 0.01)
         with pytest.raises(CannotDo, match="does not answer"):
             Pipe(Piped(), "S-1-5-21-1").ask("idle", 0.01)
+
+    def test_a_pipe_that_breaks_is_an_error_at_once(self) -> None:
+        broken = FakeWindows({"ConnectNamedPipe": 0}, error=232)
+        with pytest.raises(CannotDo, match="232"):
+            Pipe(broken, "S-1-5-21-1").connect(4711, 60)
 
     def test_a_flood_without_a_line_is_cut(self) -> None:
         flood = Piped(pieces=tuple(b"x" * 4096 for _each in range(9)))

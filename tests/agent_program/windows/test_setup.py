@@ -14,6 +14,8 @@ from agents.program.windows.configure import configure, parsed
 from agents.program.windows.structures import RecoveryActions
 from tests.agent_program.windows.fake import FakeWindows, out
 
+FOLDER = Path("C:/ProgramData/Usher Agent")
+
 
 def test_the_installer_s_own_switches_are_left_out() -> None:
     said = parsed(["/S", "--broker", "https://b.example.com", "--token=abc-d_e", "/D=C:\\Usher", "Agent"])
@@ -115,10 +117,10 @@ class Manager(FakeWindows):
 def test_a_new_service_starts_with_windows_recovers_and_has_a_minute_before_a_shutdown() -> None:
     manager = Manager(there=False)
     manager.state = control.STOPPED
-    registration.install(manager)
+    registration.install(manager, FOLDER)
     (made,) = manager.called("CreateServiceW")
     assert made[2:7] == ("UsherAgent", "Usher Agent", 0xF01FF, 0x10, 2)
-    assert made[8].endswith("-m agents.program.windows service")
+    assert made[8].endswith('-m agents.program.windows service "C:/ProgramData/Usher Agent"')
     actions = manager.second[2]
     assert isinstance(actions, RecoveryActions)
     assert [(actions.lpsaActions[n].Type, actions.lpsaActions[n].Delay) for n in range(actions.cActions)] == [
@@ -130,7 +132,7 @@ def test_a_new_service_starts_with_windows_recovers_and_has_a_minute_before_a_sh
 
 def test_a_known_service_is_brought_up_to_date_and_running_already_is_fine() -> None:
     manager = Manager(there=True)
-    registration.install(manager)
+    registration.install(manager, FOLDER)
     assert manager.called("ChangeServiceConfigW")
     assert len(manager.called("CloseServiceHandle")) == 2
 
@@ -154,6 +156,6 @@ def test_what_is_not_there_or_does_not_run_need_not_be_stopped() -> None:
 
 def test_without_the_right_to_it_there_is_a_refusal() -> None:
     with pytest.raises(Refused):
-        registration.install(FakeWindows({"OpenSCManagerW": 0}))
+        registration.install(FakeWindows({"OpenSCManagerW": 0}), FOLDER)
     with pytest.raises(Refused):
         registration.remove(FakeWindows({"OpenServiceW": 0}, error=5))

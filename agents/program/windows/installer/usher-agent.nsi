@@ -6,7 +6,7 @@
 ;
 ; Exit codes: 0 done, 1 not done (the reason is on the screen, or in %TEMP%\usher-agent-setup.log where silent).
 
-Unicode true
+Target amd64-unicode
 !include LogicLib.nsh
 !include FileFunc.nsh
 !include x64.nsh
