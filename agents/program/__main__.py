@@ -81,7 +81,7 @@ def run(settings: Settings) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: agent.stop(machine.stop_reason()))
     agent.run()
-    return 0
+    return 1 if agent.broken else 0
 
 
 def register(settings: Settings) -> int:

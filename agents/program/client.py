@@ -48,15 +48,15 @@ class Client:
         status, headers, text = self.ask(verb, path, body, key, held)
         try:
             answer = json.loads(text.decode() or "{}")
-        except ValueError:
+        except (ValueError, RecursionError):
             answer = None
         if not isinstance(answer, dict):
             raise Away(f"{self.place()} answers {status}, but not as a broker does")
         if 200 <= status < 300:
             return answer
         code = answer.get("error")
-        if status >= 500 or not isinstance(code, str):
-            raise Away(f"{self.place()} answers {status} {code or ''}".strip())
+        if not isinstance(code, str):
+            raise Away(f"{self.place()} answers {status}, but not as a broker does")
         raise Refused(status, code, str(answer.get("detail", "")), _seconds(headers.get("Retry-After")))
 
     def ask(

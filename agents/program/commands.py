@@ -128,7 +128,7 @@ class Commands:
         try:
             self.link.call("POST", f"commands/{name}", answer)
         except Refused as refusal:
-            if refusal.status in (401, 429):
+            if refusal.status in (401, 429) or refusal.status >= 500:
                 raise
             log.warning("The broker does not take the answer to command %s: %s", name, refusal)
 

@@ -57,6 +57,7 @@ class Listener(ThreadingHTTPServer):
     """Never more than a few callers at once: anybody on the network may knock."""
 
     daemon_threads = True
+    request_queue_size = 64
 
     def __init__(self, address: tuple[str, int], wakes: Wakes, woken: Callable[[], None]) -> None:
         self.wakes, self.woken = wakes, woken

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -28,7 +29,7 @@ GRANTS_EVERY = 30.0
 
 
 class Agent:
-    """Everything of one running agent."""
+    """Everything of one running agent. `broken` says that it ended because it could not go on."""
 
     def __init__(self, settings: Settings, machine: Machine, pace: Pace | None = None) -> None:
         facts = machine.facts()
@@ -45,7 +46,8 @@ class Agent:
         self.watch = Watch(self._remembered(), settings.idle)
         self._busy_at: float | None = None
         self._awake, self._looked = _awake(), ticks()
-        self._stop_reason = ""
+        self._stop_reason = "service"
+        self.broken = False
 
     def run(self) -> None:
         """From agent_start to agent_stop; returns after `stop` was called."""
@@ -53,9 +55,8 @@ class Agent:
         self.look()
         wakes = Wakes(lambda: self.state.key_digest, lambda: self.client.ahead)
         listener = listen(self.settings.listen, self.settings.port, wakes, self._woken) if self.settings.port else None
-        telling = threading.Thread(target=self.teller.run, args=[self.ended], name="tell", daemon=True)
-        telling.start()
-        threading.Thread(target=self.commands.run, args=[self.ended], name="obey", daemon=True).start()
+        telling = self._started("tell", self.teller.run)
+        self._started("obey", self.commands.run)
         self._watch()
         if listener is not None:
             listener.shutdown()
@@ -112,6 +113,20 @@ class Agent:
         self.changed.wait(EVERY)
         self.changed.clear()
         return self.ended.is_set()
+
+    def _started(self, name: str, work: Callable[[threading.Event], None]) -> threading.Thread:
+        """A thread that the agent cannot do without: its death ends all, and the service manager starts us again."""
+
+        def guarded() -> None:
+            try:
+                work(self.ended)
+            finally:
+                self.broken = self.broken or not self.ended.is_set()
+                self.ended.set()
+
+        thread = threading.Thread(target=guarded, name=name, daemon=True)
+        thread.start()
+        return thread
 
     def _event(self, kind: str, session: Session, data: Any) -> dict[str, Any]:
         more = {"session": session.number, "user": session.user, "sid": session.sid, "local": session.local}

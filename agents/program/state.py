@@ -48,6 +48,12 @@ class State:
             self.uuid, self.key, self.desktop, self.approved = uuid, key, desktop, approved
             self._save()
 
+    def approve(self) -> None:
+        """The broker takes our news, so somebody approved us."""
+        if not self.approved:
+            self.approved = True
+            self._save()
+
     def forget_key(self, key: str) -> None:
         """The broker refuses this key; a newer one that another thread got meanwhile stays."""
         with self._lock:

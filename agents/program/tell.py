@@ -16,6 +16,7 @@ from agents.program.spool import Event, Spool
 from agents.program.ticks import date_of, utc_now
 
 AT_ONCE = 200
+NOT_APPROVED = "waiting for an administrator's approval of this machine"
 APPROVAL = 30.0  # seconds until a machine asks again whether somebody approved it
 
 
@@ -99,6 +100,7 @@ class Teller:
         self.spool.done(boot, done)
         self._at_once = AT_ONCE
         self._restarted.discard(boot)
+        self.link.state.approve()
 
     def _refused(self, refusal: Refused) -> float:
         """What the protocol says to do (docs/agent-protocol.md, "Refusals")."""
@@ -107,7 +109,9 @@ class Teller:
         if refusal.code in ("too_large", "invalid", "bad_json", "bad_request"):
             return self._set_aside(refusal)
         if refusal.code == "not_approved":
-            self.trouble = "waiting for an administrator's approval"
+            if self.trouble != NOT_APPROVED:
+                log.info("The broker is %s.", NOT_APPROVED)
+            self.trouble = NOT_APPROVED
             return APPROVAL
         if refusal.code in ("bad_key", "revoked") and not self.back_off.failures:
             self.trouble = str(refusal)

@@ -159,8 +159,12 @@ def screen(world: Desktop) -> str:
 def end(world: Desktop) -> None:
     """Everything that was started, then everything of the user, then the user."""
     for child in reversed(world.children):
-        child.kill()
-        child.wait()
+        child.terminate()  # Xvfb takes its lock away
+        try:
+            child.wait(3)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
     uid = world.uid
     for how in (signal.SIGTERM, signal.SIGKILL):
         for each in processes():

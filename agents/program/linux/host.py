@@ -122,7 +122,7 @@ class Host:
         if desk.display and time.monotonic() >= self._no_idle_until.get(desk.number, 0):
             try:
                 return self._counted(desk)
-            except NoAnswer as trouble:
+            except (NoAnswer, CannotDo) as trouble:
                 log.info("Idle time of session %s is not known: %s", desk.number, trouble)
                 self._no_idle_until[desk.number] = time.monotonic() + AGAIN
                 self._close(desk.number)
@@ -133,8 +133,7 @@ class Host:
     def _counted(self, desk: Desk) -> int:
         if desk.number not in self._idle:
             place = inside.place_of(desk.uid, desk.display, desk.logind_id)
-            display = int(desk.display.partition(":")[2].partition(".")[0])
-            self._idle[desk.number] = IdleTime(display, place.authority, desk.uid)
+            self._idle[desk.number] = IdleTime(desk.display, place.authority, desk.uid)
         return self._idle[desk.number].seconds()
 
     def _forget(self, numbers: set[str]) -> None:

@@ -43,7 +43,16 @@ class Place:
     @property
     def authority(self) -> Path:
         """The file with the key to the display."""
-        return Path(self.environment.get("XAUTHORITY") or Path(pwd.getpwuid(self.uid).pw_dir) / ".Xauthority")
+        said = self.environment.get("XAUTHORITY")
+        return Path(said) if said else Path(account(self.uid).pw_dir) / ".Xauthority"
+
+
+def account(uid: int) -> pwd.struct_passwd:
+    """Whose number this is. Raises CannotDo: a directory may be away just now."""
+    try:
+        return pwd.getpwuid(uid)
+    except KeyError as error:
+        raise CannotDo(f"This machine knows no user with the number {uid}.") from error
 
 
 def place_of(uid: int, display: str, logind_id: str = "") -> Place:
@@ -71,7 +80,7 @@ def _likely(running: Iterable[Process], uid: int, logind_id: str) -> list[Proces
 
 def started(place: Place, command: Sequence[str], text: str = "") -> subprocess.Popen[bytes]:
     """Start a program as the session's user. Raises CannotDo."""
-    who = pwd.getpwuid(place.uid)
+    who = account(place.uid)
     env = {**place.environment, "HOME": who.pw_dir, "USER": who.pw_name, "LOGNAME": who.pw_name, "PATH": PATH}
     try:
         program = subprocess.Popen(  # noqa: S603 - ours, never a shell's

@@ -6,6 +6,7 @@ No library of X is needed, and none of its habit to end the process when a serve
 from __future__ import annotations
 
 import os
+import re
 import socket
 import stat
 import struct
@@ -25,12 +26,18 @@ class NoAnswer(Exception):
 class IdleTime:
     """A connection to one display, kept from question to question. Nothing that it answers is believed but a number."""
 
-    def __init__(self, display: int, authority: Path, uid: int) -> None:
-        self._socket = _connected(display)
+    def __init__(self, display: str, authority: Path, uid: int) -> None:
+        match = re.fullmatch(r":(\d{1,5})(\.\d+)?", display)
+        if match is None:
+            raise NoAnswer(f"display {display!r} is not of this machine")
+        self._socket = _connected(int(match[1]))
         try:
-            self._greet(display, cookie(authority, uid, display))
+            self._greet(cookie(authority, uid, int(match[1])))
             self._opcode = self._extension()
-        except (OSError, struct.error, NoAnswer):
+        except (OSError, struct.error, IndexError) as error:
+            self.close()
+            raise NoAnswer(str(error)) from error
+        except NoAnswer:
             self.close()
             raise
 
@@ -47,14 +54,14 @@ class IdleTime:
         """Leave."""
         self._socket.close()
 
-    def _greet(self, display: int, key: bytes) -> None:
+    def _greet(self, key: bytes) -> None:
         name = COOKIE if key else b""
         head = struct.pack("<BxHHHHxx", ord("l"), 11, 0, len(name), len(key))
         self._socket.sendall(head + _padded(name) + _padded(key))
         success, _reason, _major, _minor, words = struct.unpack("<BBHHH", self._read(8))
         body = self._read(words * 4)
         if success != 1:
-            raise NoAnswer(f"display :{display} does not let us in")
+            raise NoAnswer("the X server does not let us in")
         vendor, formats = struct.unpack("<H", body[16:18])[0], body[21]
         first_screen = 32 + (vendor + 3) // 4 * 4 + formats * 8
         self._root = struct.unpack("<I", body[first_screen : first_screen + 4])[0]
@@ -113,11 +120,15 @@ def cookie(path: Path, uid: int, display: int) -> bytes:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return b""
-    with os.fdopen(handle, "rb") as file:
+    try:
         about = os.fstat(handle)
         if not stat.S_ISREG(about.st_mode) or about.st_uid != uid:
             return b""
-        return parse_cookie(file.read(LIMIT), display)
+        return parse_cookie(os.read(handle, LIMIT), display)
+    except OSError:
+        return b""
+    finally:
+        os.close(handle)
 
 
 def parse_cookie(data: bytes, display: int) -> bytes:
