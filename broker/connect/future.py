@@ -168,7 +168,9 @@ def line(waiting: Waiting, reader: Reader) -> Line:
     why = f"plan {due.plan}: " if due.plan else ""
     why += "the lease ends" if lease else words(due).removeprefix(DO[due.do]).strip()
     why += f", with a warning {duration_words(due.lead.total_seconds())} before" if due.lead else ""
-    held = "on hold for now" if reader.you and waiting.reason else waiting.reason
+    held = waiting.reason
+    if reader.you:
+        held = "on hold for now" if held.startswith("held") else ""
     averted = unless(due, reader)
     return Line(due.at, DO[due.do], capital(whole), averted, why, held, waiting.job, waiting.running)
 

@@ -97,9 +97,12 @@ def act(request: HttpRequest, desktop_id: int, action: str) -> HttpResponse:
 
 
 def context(request: HttpRequest) -> dict[str, Any]:
-    """For the frame: the way to administration, for those who have it."""
+    """For the frame: one's own pages, and the way to administration for those who have it."""
+    portal = getattr(request, "portal", None)
     links = []
-    if getattr(request, "portal", None) and request.user.has_perm("dashboard.view"):
-        links = [("Administration", "/dashboard/"), ("My desktops", "/desktops/")]
+    if portal and portal.role and portal.role.web_client:
+        links = [("My desktops", "/desktops/"), ("My sessions", "/desktops/history/")]
+    if portal and request.user.has_perm("dashboard.view"):
+        links = [("Administration", "/dashboard/"), *links]
         links += [("The demo", "/demo/")] if settings.DEMO else []
     return {"account_links": links}

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from broker.connect import launch_views, portal_views, queue_views, sign_in_views
+from broker.connect import history, launch_views, portal_views, queue_views, sign_in_views
 
 urlpatterns = [
     path("", sign_in_views.sign_in, name="sign-in"),
@@ -11,6 +11,7 @@ urlpatterns = [
     path("welcome/", sign_in_views.welcome, name="welcome"),
     path("licence/", sign_in_views.licence, name="licence"),
     path("desktops/", portal_views.desktops, name="desktops"),
+    path("desktops/history/", history.history, name="history"),
     path("desktops/states/", portal_views.states, name="desktop-states"),
     path("desktops/<int:desktop_id>/connect/", launch_views.click, name="desktop-connect"),
     path("desktops/<int:desktop_id>/take-over/", launch_views.take_over, name="take-over"),

@@ -16,13 +16,14 @@ from agents.models import Agent
 from agents.services import SILENT_AFTER
 from authservers.models import AuthenticationServer, User
 from broker.connect.job_words import LATE
-from broker.connect.models import DesktopSession
+from broker.connect.models import DesktopSession, QueuePlace
 from broker.core.clock import now
 from broker.core.models import Job, LogEntry
 from broker.core.pages import needs
 from broker.resources.checklist import checklist
 from broker.resources.desktops.tables import POWER
-from broker.resources.job_tables import RECENT
+from broker.resources.job_tables import HELD, RECENT
+from broker.resources.sessions.rows import LIVE
 from broker.resources.users.rows import WITHOUT_RULE
 from centers.models import Center, Desktop
 from pools.models import Assignment
@@ -72,6 +73,7 @@ def tiles(power: dict[str, int]) -> Iterable[Tile]:
     """The numbers."""
     machines, jobs = desktop_numbers(), job_numbers()
     desktops, queue, log, people = (reverse(f"{name}:list") for name in ("desktops", "jobs", "log", "users"))
+    sessions, places = reverse("sessions:list"), reverse("places:list")
     failed = LogEntry.objects.filter(event="auth.login_failed", at__gte=now() - DAY).count()
     ruleless = User.objects.filter(WITHOUT_RULE).count()
     since = (now() - DAY).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -81,6 +83,12 @@ def tiles(power: dict[str, int]) -> Iterable[Tile]:
         "Free", machines["free"], f"{desktops}?assignment=none&availability=available", "available, assigned to nobody"
     )
     yield Tile("Sessions now", machines["active"], f"{desktops}?session=active", f"{machines['left']} disconnected")
+    rogues, waiting = (
+        DesktopSession.objects.filter(LIVE, rogue=True).count(),
+        QueuePlace.objects.filter(ended_at=None).count(),
+    )
+    yield Tile("Rogue sessions", rogues, f"{sessions}?rogue=yes", "came past the broker", rogues > 0, area="sessions")
+    yield Tile("Waiting for a desktop", waiting, places, "because a pool is full", waiting > 0, area="sessions")
     yield Tile(
         "Running without a session", machines["idle"], f"{desktops}?power=running&session=none", "perhaps for nothing"
     )
@@ -89,6 +97,7 @@ def tiles(power: dict[str, int]) -> Iterable[Tile]:
         "Silent agents", silent, f"{desktops}?power=running&agent=unreachable", "on running desktops", silent > 0
     )
     yield Tile("Jobs late", jobs["late"], f"{queue}?state=late", f"{jobs['pending']} pending", jobs["late"] > 0, "jobs")
+    yield Tile("Jobs held", jobs["held"], f"{queue}?state=held", "their premise is not sure", area="jobs")
     yield Tile("Jobs aborted", jobs["aborted"], f"{queue}?state=aborted", "in 24 hours", jobs["aborted"] > 0, "jobs")
     yield Tile("Failed sign-ins", failed, f"{log}?event=auth.login_failed&since={since}", "in 24 hours", area="log")
     yield Tile("People without a rule", ruleless, f"{people}?rule=none", fallback(), ruleless > 0, "users")
@@ -124,10 +133,11 @@ def desktop_numbers() -> dict[str, int]:
 
 
 def job_numbers() -> dict[str, int]:
-    """Pending, late, aborted: one statement."""
+    """Pending, late, held, aborted: one statement."""
     return Job.objects.aggregate(
         pending=Count("pk", filter=Q(state=Job.State.PENDING)),
         late=Count("pk", filter=Q(state=Job.State.PENDING, run_at__lt=now() - LATE)),
+        held=Count("pk", filter=HELD),
         aborted=Count("pk", filter=Q(state=Job.State.ABORTED, finished_at__gte=now() - RECENT)),
     )
 

@@ -10,7 +10,7 @@ from broker.resources.desktops.pages import DesktopPages
 from broker.resources.images import ImagePages
 from broker.resources.search import search
 from broker.resources.sessions.actions import message
-from broker.resources.sessions.pages import SessionPages, SignInPages
+from broker.resources.sessions.pages import QueuePages, SessionPages, SignInPages
 from broker.resources.test_login import test_login
 from broker.resources.timeline import pages as timeline
 from broker.resources.users.pages import UserPages
@@ -39,6 +39,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("resources/desktops/", include((desktops, "desktops"))),
     path("resources/images/", include((ImagePages.urls(), "images"))),
     path("resources/sessions/sign-ins/", include((SignInPages.urls(), "sign_ins"))),
+    path("resources/sessions/queue/", include((QueuePages.urls(), "places"))),
     path("resources/sessions/", include((sessions, "sessions"))),
     path("resources/users/", include((users, "users"))),
     path("system/jobs/", include((jobs_page.urlpatterns, "jobs"))),

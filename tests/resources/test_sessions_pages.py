@@ -9,7 +9,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from agents.models import AgentCommand
-from broker.connect.models import DesktopSession, Launch, PortalSession
+from broker.connect.models import DesktopSession, Launch, PortalSession, QueuePlace
 from broker.core.clock import now
 from broker.core.models import LogEntry, ref
 from centers.models import Center, Desktop
@@ -190,3 +190,16 @@ def test_permissions(client: Client, center: Center) -> None:
     assert viewer.get(f"{LIST}message/?ids={row.pk}").status_code == 403
     assert make.client_with(Client(), desktops="edit").get(LIST).status_code == 403
     assert DesktopSession.objects.get(pk=row.pk).ended_at is None
+
+
+def test_who_waits_for_a_desktop_is_listed(admin: Client, center: Center) -> None:
+    pool = make.pool(center, name="Full house")
+    line = make.policy(pool).lines.get()
+    for name in ("yara", "zoe"):
+        made = {"user": make.user(name), "line": line, "since": now(), "seen_at": now(), "usual": 120}
+        QueuePlace.objects.create(**made, **({"ended_at": now(), "end_reason": "served"} if name == "zoe" else {}))
+    page = admin.get(f"{LIST}queue/").content.decode()
+    for words in ("Yara", "Full house", "2 minutes"):
+        assert words in page, words
+    assert "Zoe" not in page
+    assert "served" in admin.get(f"{LIST}queue/?state=ended").content.decode()

@@ -1,4 +1,4 @@
-"""Resources > Sessions, declared: two lists that share their head."""
+"""Resources > Sessions, declared: three lists that share their head."""
 
 from typing import Any
 
@@ -6,17 +6,29 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 
-from broker.connect.models import DesktopSession, PortalSession
+from broker.connect.models import DesktopSession, PortalSession, QueuePlace
 from broker.core.pages import Action, Pages
 from broker.resources.sessions import actions
-from broker.resources.sessions.rows import is_live, is_stuck, sessions, sign_ins
-from broker.resources.sessions.tables import SessionFilter, SessionTable, SignInFilter, SignInTable, is_open
+from broker.resources.sessions.rows import is_live, is_stuck, places, sessions, sign_ins
+from broker.resources.sessions.tables import (
+    QueueFilter,
+    QueueTable,
+    SessionFilter,
+    SessionTable,
+    SignInFilter,
+    SignInTable,
+    is_open,
+)
 
-TABS = (("On desktops", "sessions:list"), ("Sign-ins to the broker", "sign_ins:list"))
+TABS = (
+    ("On desktops", "sessions:list"),
+    ("Sign-ins to the broker", "sign_ins:list"),
+    ("Waiting for a desktop", "places:list"),
+)
 
 
 class TabPages(Pages):
-    """A list under one of the two tabs; its rows have no page."""
+    """A list under one of the tabs; its rows have no page."""
 
     area = "sessions"
     title = "Sessions"
@@ -76,3 +88,18 @@ class SignInPages(TabPages):
     def queryset(cls) -> QuerySet[Any]:
         """Sign-ins with all that a row shows."""
         return sign_ins()
+
+
+class QueuePages(TabPages):
+    """Who waits for a desktop of a full pool."""
+
+    model, table, filterset, namespace = QueuePlace, QueueTable, QueueFilter, "places"
+    intro = "Who waits because a pool has no free desktop, first come, first served."
+    empty = "Whoever presses Connect while a pool has no free desktop gets a place in the queue, and is listed here."
+    search = ["user__login", "user__display_name", "line__pool__name"]
+    order = "since"
+
+    @classmethod
+    def queryset(cls) -> QuerySet[Any]:
+        """Places with all that a row shows."""
+        return places()

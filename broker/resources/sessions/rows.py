@@ -7,7 +7,7 @@ from django.db.models.functions import JSONObject
 
 from agents.models import Agent
 from agents.services import is_silent
-from broker.connect.models import DesktopSession, Launch, PortalSession
+from broker.connect.models import DesktopSession, Launch, PortalSession, QueuePlace
 
 LIVE = Q(ended_at=None) & ~Q(user_name="")
 
@@ -29,6 +29,11 @@ def sessions() -> QuerySet[Any]:
 def sign_ins() -> QuerySet[Any]:
     """Sign-ins to the broker, with all that a row shows."""
     return PortalSession.objects.select_related("user__server", "client", "role", "policy", "location")
+
+
+def places() -> QuerySet[Any]:
+    """Places in queues for a desktop, with all that a row shows."""
+    return QueuePlace.objects.select_related("user", "line__pool", "line__policy", "launch__desktop")
 
 
 def agent_of(row: DesktopSession) -> Agent | None:

@@ -12,10 +12,10 @@ from django.utils.safestring import SafeString
 from agents.models import Agent
 from agents.services import SILENT_AFTER
 from broker.connect.middleware import end_of
-from broker.connect.models import DesktopSession, PortalSession
+from broker.connect.models import DesktopSession, PortalSession, QueuePlace
 from broker.core.clock import now
 from broker.core.filters import PageFilter
-from broker.core.tables import BriefColumn, LinkColumn, PageTable, TimeColumn
+from broker.core.tables import BriefColumn, DurationColumn, LinkColumn, PageTable, TimeColumn
 from broker.core.templatetags.usher import badge, relative, status
 from broker.resources.sessions.rows import LIVE, answering
 
@@ -221,3 +221,61 @@ class SignInFilter(PageFilter):
     def of_user(self, queryset: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         """By a part of the name."""
         return queryset.filter(Q(user__login__icontains=value) | Q(user__display_name__icontains=value))
+
+
+class QueueTable(PageTable):
+    """One row a place in a queue."""
+
+    optional = ("seen_at",)
+
+    user = LinkColumn(
+        lambda row: reverse("users:edit", args=[row.user_id]), verbose_name="User", order_by="user__display_name"
+    )
+    line = LinkColumn(
+        lambda row: reverse("pools:edit", args=[row.line.pool_id]), accessor="line__pool", verbose_name="Pool",
+        order_by="line__pool__name",
+    )  # fmt: skip
+    state = tables.Column(verbose_name="State", empty_values=(), order_by="ended_at")
+    client_ip = BriefColumn(verbose_name="Client address")
+    since = TimeColumn(verbose_name="Waits since")
+    usual = DurationColumn(verbose_name="Usual wait")
+    seen_at = TimeColumn(verbose_name="Last asked")
+    ended_at = TimeColumn(verbose_name="Ended")
+    desktop = LinkColumn(
+        lambda row: reverse("desktops:edit", args=[row.launch.desktop_id]), accessor="launch__desktop",
+        verbose_name="Got", orderable=False,
+    )  # fmt: skip
+    end_reason = tables.Column(verbose_name="Why it ended", orderable=False)
+
+    def value_user(self, record: QueuePlace) -> str:
+        """The login in files."""
+        return str(record.user.login)
+
+    def render_state(self, record: QueuePlace) -> SafeString:
+        """A shape and a word."""
+        return status("moving", "Waiting") if record.ended_at is None else status("stopped", "Ended")
+
+    def value_state(self, record: QueuePlace) -> str:
+        """The word in files."""
+        return "Waiting" if record.ended_at is None else "Ended"
+
+
+class QueueFilter(PageFilter):
+    """Whether one still waits. Without a state: those who do."""
+
+    state = django_filters.ChoiceFilter(
+        choices=[("ended", "Ended"), ("all", "All")], label="State", empty_label="Waiting", method="in_state"
+    )
+
+    class Meta:
+        model = QueuePlace
+        fields: ClassVar[list[str]] = []
+
+    def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Who waits, unless a state is chosen."""
+        found: QuerySet[Any] = super().filter_queryset(queryset)
+        return found if self.form.cleaned_data.get("state") else found.filter(ended_at=None)
+
+    def in_state(self, queryset: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        """What has ended, or all."""
+        return queryset if value == "all" else queryset.filter(ended_at__isnull=False)

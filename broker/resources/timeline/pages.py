@@ -42,7 +42,7 @@ def of_desktop(request: HttpRequest, pk: int) -> HttpResponse:
     agent: Agent | None = agent_of(row)
     scope = Scope(
         log=Q(desktop_ref=ref(row)), agent=agent.pk if agent else None, jobs=Q(subject=ref(row)),
-        launches=Q(desktop=row), agent_since=agent.registered_at if agent else None,
+        launches=Q(desktop=row), places=Q(launch__desktop=row), agent_since=agent.registered_at if agent else None,
     )  # fmt: skip
 
     def coming() -> Outlook:
@@ -58,7 +58,12 @@ def of_user(request: HttpRequest, pk: int) -> HttpResponse:
     person = get_object_or_404(User, pk=pk)
     theirs = [ref(each) for each in Assignment.objects.filter(user=person).only("pk").order_by("-pk")[:FILE_PAGE]]
     scope = Scope(
-        log=Q(user_ref=ref(person)), agent=None, jobs=Q(context__in=theirs), launches=Q(user=person), by_desktop=False
+        log=Q(user_ref=ref(person)),
+        agent=None,
+        jobs=Q(context__in=theirs),
+        launches=Q(user=person),
+        places=Q(user=person),
+        by_desktop=False,
     )
 
     def coming() -> Outlook:

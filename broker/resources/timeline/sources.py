@@ -13,7 +13,7 @@ from django.urls import reverse
 from agents.models import AgentCommand, AgentEvent
 from broker.connect.events import SAID
 from broker.connect.housekeeping import KEEP_EVENTS
-from broker.connect.models import Launch
+from broker.connect.models import Launch, QueuePlace
 from broker.core.clock import now
 from broker.core.models import Job, LogEntry
 from broker.resources.job_tables import said
@@ -37,6 +37,7 @@ class Scope:
     agent: int | None
     jobs: Q
     launches: Q
+    places: Q
     agent_since: datetime | None = None
     by_desktop: bool = True
 
@@ -173,5 +174,16 @@ def tunnels(scope: Scope, window: Window) -> Iterable[Item]:
         )  # fmt: skip
 
 
+def places(scope: Scope, window: Window) -> Iterable[Item]:
+    """Places in a queue for a desktop, and what came of them."""
+    if not window.wants(Origin.BROKER):
+        return
+    rows = QueuePlace.objects.filter(scope.places).select_related("line__pool", "user")
+    for row in window.cut(rows, "since", 5):
+        ended = f"ended {row.ended_at:%H:%M:%S} UTC: {row.end_reason}" if row.ended_at else "still waiting"
+        who = f"{row.user} waits" if scope.by_desktop else "Waits"
+        yield Item(Place(row.since, 5, row.pk), Origin.BROKER, f"{who} for a desktop of pool {row.line.pool}", ended)
+
+
 Source = Callable[[Scope, Window], Iterable[Item]]
-SOURCES: tuple[Source, ...] = (log_entries, agent_events, agent_commands, jobs, tunnels)
+SOURCES: tuple[Source, ...] = (log_entries, agent_events, agent_commands, jobs, tunnels, places)
