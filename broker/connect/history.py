@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET
 
 from agents.models import AgentCommand
 from broker.connect.models import DesktopSession, PortalSession
-from broker.connect.portal_views import portal_of
+from broker.connect.portal_request import portal_of
 from broker.core import words
 
 SIZE = 25
