@@ -2,7 +2,8 @@
 
 from datetime import timedelta
 
-from django.db.models import Q
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from authservers.models import User
 from broker.connect import usual
@@ -43,15 +44,18 @@ def look() -> None:
     enqueue(Wish("check_status", "queue:", "the queue for desktops", key="queue", cause="connect", priority=URGENT))
 
 
-def ahead(place: QueuePlace) -> Q:
-    """Who stands before it: whoever came earlier for a desktop of the same pool."""
-    earlier = Q(since__lt=place.since) | Q(since=place.since, pk__lt=place.pk)
-    return earlier & Q(line__pool=place.line.pool_id, ended_at=None)
+def with_number(found: QuerySet[QueuePlace]) -> QuerySet[QueuePlace]:
+    """The places with `ahead`: how many came earlier for a desktop of the same pool and still wait."""
+    earlier = Q(since__lt=OuterRef("since")) | Q(since=OuterRef("since"), pk__lt=OuterRef("pk"))
+    before = QueuePlace.objects.filter(earlier, ended_at=None, line__pool=OuterRef("line__pool")).order_by()
+    counted = before.values("line__pool").annotate(number=Count("pk")).values("number")
+    return found.annotate(ahead=Coalesce(Subquery(counted), 0))
 
 
 def number(place: QueuePlace) -> int:
-    """Its place, from 1; one statement."""
-    return QueuePlace.objects.filter(ahead(place)).count() + 1
+    """Its place, from 1, of a row that was read with its number."""
+    ahead: int = place.ahead  # type: ignore[attr-defined]
+    return ahead + 1
 
 
 def seen(place: QueuePlace) -> None:

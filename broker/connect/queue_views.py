@@ -17,7 +17,7 @@ from broker.core.clock import now
 
 def place_of(request: HttpRequest, place_id: int) -> QueuePlace:
     """One of this person's places; raises Http404."""
-    wanted = QueuePlace.objects.select_related("line__pool", "user")
+    wanted = places.with_number(QueuePlace.objects.select_related("line__pool", "user"))
     place = wanted.filter(pk=place_id, user_id=request.user.pk or 0).first()
     if place is None:
         raise Http404

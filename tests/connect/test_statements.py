@@ -121,6 +121,20 @@ def test_the_page_of_desktops_costs_the_same_for_one_pool_and_fifty() -> None:
     assert within(PAGE, statements(lambda: fifty.get("/desktops/"))) == few
 
 
+def test_the_page_of_desktops_stays_in_its_budget_with_a_queue() -> None:
+    person = person_with(0)
+    center = Center.objects.get()
+    assert person.access.policy
+    pools_of(center, 3, person.access.policy)
+    other = make.user(at=center.server)
+    for desktop in Desktop.objects.filter(center=center, lent=False):
+        make.assignment(other, desktop)
+    browser = signed_in(person)
+    page = browser.get("/desktops/").content.decode()
+    assert page.count("Wait for a desktop") == 3
+    within(PAGE, statements(lambda: browser.get("/desktops/")))
+
+
 def cards_of(page: str) -> str:
     """The signed list of the page's desktops, which its poll sends back."""
     found = re.search(r"cards=([^\"'&\s]+)", page)
