@@ -2,14 +2,14 @@
 
 from django.db import transaction
 
-from broker.connect import offers
+from broker.connect import offers, sources
 from broker.connect.actions import release
+from broker.connect.askers import Asker
 from broker.connect.connect import candidates
 from broker.connect.happenings import Happening, happened
 from broker.connect.launching import finish, set_out
 from broker.connect.models import Launch
 from broker.connect.steps import LIMITS, Step
-from broker.connect.verdicts import Asker
 from broker.core import audit
 from broker.core.clock import now
 from plans.engine import Event
@@ -27,7 +27,7 @@ def taken(launch: Launch, why: str) -> bool:
     lock_user(launch.user_id)
     old = Assignment.objects.get(pk=launch.assignment_id)
     policy = old.kind == Assignment.Kind.POLICY and old.closed_at is None
-    line = PoolAssignment.objects.select_related("pool", "policy").filter(pk=old.line or 0).first() if policy else None
+    line = sources.lent_from(old) if policy else None
     refused = [*launch.refused_by, launch.desktop_id]
     new = lent(launch, line, refused) if line else None
     if new is not None:
@@ -41,7 +41,7 @@ def taken(launch: Launch, why: str) -> bool:
 
 def lent(launch: Launch, line: PoolAssignment, refused: list[int]) -> Assignment | None:
     """The next candidate that has not refused this user yet."""
-    found = candidates(line, Asker.of(launch.user), offers.pools_by_id(), without=refused)
+    found = candidates(line, Asker.of(launch.user, launch.portal_session), offers.pools_by_id(), without=refused)
     return lend(launch.user, found, Terms(pool=line.pool, line=line.pk, reason="another one refused the user"))
 
 

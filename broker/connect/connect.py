@@ -11,11 +11,12 @@ from django.db.models import QuerySet
 
 from authservers.models import User
 from broker.connect import elsewhere, offers, places, strangers
+from broker.connect.askers import Asker
 from broker.connect.happenings import Happening, call_off, happened, planned
 from broker.connect.launching import Start, Who, confirms, launched, starts
 from broker.connect.models import Launch, QueuePlace
 from broker.connect.plans_in_force import line_of
-from broker.connect.verdicts import Asker
+from broker.connect.reach import withheld
 from centers.models import Desktop
 from plans.engine import POWER, Due, Event
 from policies.models import PoolAssignment
@@ -64,11 +65,9 @@ def begun(who: Who, assignment: Assignment, *, take_over: bool = True) -> Launch
     desktop = locked.get(pk=assignment.desktop_id)
     if not open_of(who.user).filter(pk=assignment.pk).exists():  # a release may have had the lock before us
         raise NotOffered("This desktop has just been released. Choose again.")
-    line = line_of(who.policy, desktop)
+    line = line_of(who.policy, desktop, hard=assignment.kind == Assignment.Kind.HARD)
     if not confirms(line):
-        refuse_broken(desktop)
-        if desktop.power in {Power.STOPPED, Power.STOPPING} and not starts(who.policy, assignment, line):
-            raise NotOffered(NOT_STARTED)
+        refuse(Start(who, assignment, desktop, line))
     if not strangers.leave(line) and strangers.others(desktop, who.user):
         raise NotOffered(OCCUPIED)
     if not take_over and elsewhere.session(who, desktop):
@@ -90,8 +89,8 @@ def taken(who: Who, click: Click) -> Assignment | QueuePlace:
     Two clicks on one card are one wish: under the user's lock the second finds more desktops held than the card said,
     and gets the newest of them. Who comes while others wait goes to the end of the queue.
     """
-    line = next((each for each in offers.lines_of(who.policy) if each.pk == click.line_id), None)
-    if line is None:
+    line = offers.source(who.policy, click.line_id)
+    if line is None or not offers.is_for(line, Asker.of(who.user, who.portal)):
         raise NotOffered("This desktop is no longer offered to you. Choose another one.")
     pools = offers.pools_by_id()
     lock_user(who.user.pk)
@@ -102,13 +101,15 @@ def taken(who: Who, click: Click) -> Assignment | QueuePlace:
         assignment = lent(who, line, pools, click.desktop_id)
         if assignment is not None:
             return assignment
+    if line.is_backup:
+        raise NotOffered("Somebody else was faster. Choose again.")
     return places.taken(who, line, click.held)
 
 
 def lent(who: Who, line: PoolAssignment, pools: dict[int, Pool], desktop_id: int = 0) -> Assignment | None:
     """Lend the best free desktop of the line, that one before all others; None where none is free."""
-    terms = Terms(pool=line.pool, line=line.pk, reason=f"policy {who.policy}")
-    assignment = lend(who.user, candidates(line, Asker.of(who.user), pools, desktop_id), terms)
+    terms = Terms(pool=line.pool, line=line.pk or None, reason=f"policy {who.policy}")
+    assignment = lend(who.user, candidates(line, Asker.of(who.user, who.portal), pools, desktop_id), terms)
     if assignment is not None:
         happened(Happening(assignment.desktop, Event.ASSIGNED, assignment.opened_at, assignment))
     return assignment
@@ -136,6 +137,16 @@ def standing(who: Who, line: PoolAssignment, pools: dict[int, Pool], had: int) -
     if 0 <= who.policy.max_desktops <= everything.count():
         raise NotOffered("You have as many desktops as your policy allows. Release one first.")
     return None
+
+
+def refuse(start: Start) -> None:
+    """Refuse what the last look at AWS rules out, and what the hard section withholds; raises NotOffered."""
+    refuse_broken(start.desktop)
+    if kept := withheld(start.who.policy, start.assignment):
+        raise NotOffered(kept)
+    off = start.desktop.power in {Power.STOPPED, Power.STOPPING}
+    if off and not starts(start.who.policy, start.assignment, start.line):
+        raise NotOffered(NOT_STARTED)
 
 
 def refuse_broken(desktop: Desktop) -> None:

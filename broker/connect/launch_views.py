@@ -18,7 +18,7 @@ from broker.connect.future import outlook as in_words
 from broker.connect.launching import UP, Who
 from broker.connect.models import Launch, PortalSession, QueuePlace
 from broker.connect.plans_in_force import for_assignment
-from broker.connect.portal_request import SeeOther, number, polled, portal_of
+from broker.connect.portal_request import SeeOther, number, polled, portal_of, whole
 from broker.connect.steps import LIMITS, ProgressLine, Step, Walk, progress
 from broker.core.clock import now
 from plans.models import ProtocolChoice
@@ -34,7 +34,7 @@ NOT_UP = "The desktop does not run any more. Press the button below: it is start
 def click(request: HttpRequest, desktop_id: int) -> HttpResponse:
     """Connect or Reconnect: straight to the file where the desktop is ready, else to the progress page."""
     portal = portal_of(request)
-    line, held = number(request, "line"), number(request, "held") or 0
+    line, held = whole(request, "line"), number(request, "held") or 0
     return pressed(request, portal, Click(desktop_id, line, held, "take_over" in request.POST))
 
 

@@ -99,7 +99,8 @@ def broken(launch: Launch, desktop: Desktop) -> str:
     if desktop.power != Power.STOPPED or desktop.wish:
         return ""
     policy = launch.portal_session.policy if launch.portal_session else None
-    if policy and not starts(policy, launch.assignment, line_of(policy, desktop)):
+    hard = launch.assignment.kind == Assignment.Kind.HARD
+    if policy and not starts(policy, launch.assignment, line_of(policy, desktop, hard=hard)):
         return "it is stopped, and your policy does not start it. Ask your administrator."
     return start_refused(launch, desktop)
 

@@ -17,12 +17,13 @@ from broker.connect.reach import unreachable, withheld
 from broker.connect.sources import hard_spare, in_pool, lines_of, pools_by_id, source, with_backups
 from centers.models import Desktop
 from policies.models import Policy, PoolAssignment
+from policies.offer_filters import refusal
 from pools.models import Assignment
 from pools.services import open_of
 
 __all__ = [
-    "ALL_OF_THEM", "Offer", "Offers", "before_all", "build", "free", "in_pool", "lines_of", "ordering", "pools_by_id",
-    "room", "shown", "shown_name", "source", "wanted",
+    "ALL_OF_THEM", "Offer", "Offers", "before_all", "build", "free", "in_pool", "is_for", "lines_of", "ordering",
+    "pools_by_id", "room", "shown", "shown_name", "source", "wanted",
 ]  # fmt: skip
 
 
@@ -109,7 +110,13 @@ def build(
     offers += [Offer(desktops[pk], shown_name(desktops[pk], line), None, line) for pk, line in chosen if pk in desktops]
     given = {abs(line.slot) for _, line in chosen}
     empty = [line for line in lines if line.pk not in given and not held[line.pk] and not held.get(-line.pk)]
+    empty = [line for line in empty if is_for(line, asker)]
     return Offers(offers, empty, held)
+
+
+def is_for(line: PoolAssignment, asker: Asker) -> bool:
+    """Whether a line offers anything to this person at this hour."""
+    return refusal(line.offer_filter, asker.person, asker.moment) is None
 
 
 def with_all(ids: Sequence[int]) -> dict[int, Desktop]:

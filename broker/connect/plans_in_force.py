@@ -84,9 +84,12 @@ def policy_of(user: User) -> Policy | None:
     return standing(user, user.server, user.group_sids, location).policy
 
 
-def line_of(policy: Policy, desktop: Desktop) -> PoolAssignment | None:
-    """The first line of a policy whose pool holds the desktop, else the first whose backup pool does."""
-    return sources.holding(policy, desktop)
+def line_of(policy: Policy, desktop: Desktop, *, hard: bool = False) -> PoolAssignment | None:
+    """The first line of a policy whose pool holds the desktop, else the first whose backup pool does.
+
+    A hard-assigned desktop follows the hard section instead, told as a line without pool and plans.
+    """
+    return sources.hard_line(policy) if hard else sources.holding(policy, desktop)
 
 
 def defaults(why: str) -> InForce:

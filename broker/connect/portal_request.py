@@ -23,8 +23,19 @@ def portal_of(request: HttpRequest) -> PortalSession:
 
 def number(request: HttpRequest, name: str) -> int | None:
     """A number of the form, or None."""
-    text = request.POST.get(name, "")
+    return number_of(request.POST.get(name, ""))
+
+
+def number_of(text: str) -> int | None:
+    """A text as a number, or None."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 18 else None
+
+
+def whole(request: HttpRequest, name: str) -> int | None:
+    """The same, also below zero: the slot of a backup pool."""
+    text = request.POST.get(name, "")
+    found = number_of(text.removeprefix("-"))
+    return -found if found is not None and text.startswith("-") else found
 
 
 def polled(request: HttpRequest) -> bool:

@@ -30,7 +30,7 @@ def desktops(request: HttpRequest) -> HttpResponse:
     """What you may have."""
     portal = portal_of(request)
     assert portal.policy and portal.role  # noqa: S101 - portal_of() saw to it
-    found = offers.build(request.user, portal.policy)  # type: ignore[arg-type]
+    found = offers.build(request.user, portal.policy, portal)  # type: ignore[arg-type]
     arrived = request.session.pop(ARRIVED, False)
     for ended in signing_out.forced(portal) if arrived else []:
         messages.info(request, ended)
@@ -51,8 +51,8 @@ def desktops(request: HttpRequest) -> HttpResponse:
 def only_click(found: offers.Offers) -> Click:
     """The click on the only card."""
     offer = found.offers[0]
-    line = offer.line.pk if offer.line and not offer.assigned else None
-    return Click(offer.desktop.pk, line, found.held.get(line, 0) if line else 0)
+    line = offer.line.slot if offer.line and not offer.assigned else None
+    return Click(offer.desktop.pk, line, found.held.get(line, 0) if line is not None else 0)
 
 
 @never_cache
@@ -82,7 +82,7 @@ def act(request: HttpRequest, desktop_id: int, action: str) -> HttpResponse:
     """Start, shut down, restart or release one's own desktop, where role and policy both allow it."""
     portal = portal_of(request)
     assert portal.policy and portal.role  # noqa: S101 - portal_of() saw to it
-    offer = offers.build(request.user, portal.policy).of(desktop_id)  # type: ignore[arg-type]
+    offer = offers.build(request.user, portal.policy, portal).of(desktop_id)  # type: ignore[arg-type]
     if offer is None or offer.assignment is None or action not in cards.actions(offer, portal):
         messages.error(request, "That is not possible with this desktop now.")
     elif action == "release":

@@ -10,7 +10,7 @@ from centers.models import Desktop
 from plans.models import PowerControlPlan, ProtocolPlan, ReleasePlan
 from policies.models import Policy, PoolAssignment
 from pools import rules
-from pools.models import Pool
+from pools.models import Assignment, Pool
 
 PLANS = ("protocol_plan", "power_plan", "release_plan")
 BACKUP_PLANS = ("backup_protocol_plan", "backup_power_plan", "backup_release_plan")
@@ -45,21 +45,25 @@ def backup_of(line: PoolAssignment) -> PoolAssignment | None:
     return spare
 
 
+def hard_line(policy: Policy) -> PoolAssignment:
+    """The policy's hard section as if it were a line without pool and plans, never saved."""
+    return PoolAssignment(
+        pk=HARD_SLOT, policy=policy, display=policy.hard_display, offer_stopped=policy.hard_offer_stopped,
+        offer_without_agent=policy.hard_offer_without_agent, confirm_power=policy.hard_confirm_power,
+        start_if_stopped=policy.hard_start_if_stopped, log_out_rogue=policy.hard_log_out_rogue,
+        allow_stop=policy.hard_allow_stop, allow_restart=policy.hard_allow_restart,
+    )  # fmt: skip
+
+
 def hard_spare(policy: Policy) -> PoolAssignment | None:
     """What the policy offers beside a hard-assigned desktop that cannot be reached; None where it has no such pool."""
     if policy.hard_backup_pool is None:
         return None
-    spare = PoolAssignment(
-        pk=HARD_SLOT, policy=policy, pool=policy.hard_backup_pool, display=policy.hard_display,
-        offer_stopped=policy.hard_offer_stopped, offer_without_agent=policy.hard_offer_without_agent,
-        confirm_power=policy.hard_confirm_power, start_if_stopped=policy.hard_start_if_stopped,
-        log_out_rogue=policy.hard_log_out_rogue, allow_stop=policy.hard_allow_stop,
-        allow_restart=policy.hard_allow_restart,
-        protocol_plan=policy.hard_backup_protocol_plan or ProtocolPlan.objects.get(is_default=True),
-        power_plan=policy.hard_backup_power_plan or PowerControlPlan.objects.get(is_default=True),
-        release_plan=policy.hard_backup_release_plan or ReleasePlan.objects.get(is_default=True),
-    )  # fmt: skip
-    spare.is_backup = True
+    spare = hard_line(policy)
+    spare.is_backup, spare.pool = True, policy.hard_backup_pool
+    spare.protocol_plan = policy.hard_backup_protocol_plan or ProtocolPlan.objects.get(is_default=True)
+    spare.power_plan = policy.hard_backup_power_plan or PowerControlPlan.objects.get(is_default=True)
+    spare.release_plan = policy.hard_backup_release_plan or ReleasePlan.objects.get(is_default=True)
     return spare
 
 
@@ -74,6 +78,14 @@ def source(policy: Policy, slot: int | None) -> PoolAssignment | None:
     if slot == HARD_SLOT:
         return hard_spare(policy)
     return next((each for each in with_backups(lines_of(policy)) if each.slot == slot), None)
+
+
+def lent_from(assignment: Assignment) -> PoolAssignment | None:
+    """The line that a desktop was lent from, as its backup pool where it came from that; None where it is no more."""
+    lines = PoolAssignment.objects.select_related("policy", "pool", "backup_pool", *PLANS, *BACKUP_PLANS)
+    line = lines.filter(pk=assignment.line or 0).first()
+    spare = backup_of(line) if line else None
+    return spare if spare and line and assignment.pool_id == spare.pool_id != line.pool_id else line
 
 
 def in_pool(line: PoolAssignment, pools: Mapping[int, Pool]) -> QuerySet[Desktop]:

@@ -7,6 +7,7 @@ from broker.connect.models import DesktopSession, Launch
 from broker.connect.plans_in_force import line_of
 from centers.models import Desktop
 from policies.models import PoolAssignment
+from pools.models import Assignment
 
 
 def leave(line: PoolAssignment | None) -> bool:
@@ -28,7 +29,8 @@ def to_log_out(desktop: Desktop, user: User, line: PoolAssignment | None) -> lis
 def asked_to_leave(launch: Launch, desktop: Desktop) -> bool:
     """Whether somebody is still to leave; each is asked once per launch. Without an agent nobody is waited for."""
     policy = launch.portal_session.policy if launch.portal_session else None
-    leaving = to_log_out(desktop, launch.user, line_of(policy, desktop) if policy else None)
+    hard = launch.assignment.kind == Assignment.Kind.HARD
+    leaving = to_log_out(desktop, launch.user, line_of(policy, desktop, hard=hard) if policy else None)
     agent = facts.reachable(desktop)
     if not leaving or agent is None:
         return False

@@ -177,11 +177,95 @@ def test_a_subset_holds_only_what_its_parents_hold(center: Center) -> None:
 
 @pytest.mark.parametrize(
     ("mode", "expected"),
-    [(0, "n"), (5, "d"), (1, "m"), (2, "Blue"), (3, "Blue: n"), (7, "Sky"), (9, "Sky: d"), (10, "Sky: m")],
-)
-def test_a_desktop_is_shown_as_the_policy_says(center: Center, mode: int, expected: str) -> None:
+    [
+        (0, "n"), (5, "d"), (1, "m"),
+        (2, "Blue"), (3, "Blue: n"), (6, "Blue: d"), (4, "Blue: m"),
+        (7, "Sky"), (8, "Sky: n"), (9, "Sky: d"), (10, "Sky: m"),
+    ],
+)  # fmt: skip
+def test_a_desktop_is_shown_as_the_policy_says(mode: int, expected: str) -> None:
     machine = Desktop(name="n", display_name="d", computer_name="m")
     assert offers.shown(machine, mode, Pool(name="Blue", display_name="Sky")) == expected
+    assert offers.shown(Desktop(name="n"), mode, Pool(name="Sky")).replace("Blue", "Sky") == (
+        expected.replace("Blue", "Sky").replace("d", "n").replace("m", "n")
+    ), "what has no name of its own says the next best"
+
+
+def free_ones(person: Any, policy: Any) -> list[str]:
+    """What Connect would give, in order."""
+    line, pools = policy.lines.get(), offers.pools_by_id()
+    return [str(each) for each in offers.free(line, Asker.of(person), pools)]
+
+
+def past(person: Any, machine: Desktop, days: int) -> None:
+    """Somebody had it, and gave it back so many days ago."""
+    held = make.assignment(person, machine)
+    held.desktop.assignments.filter(pk=held.pk).update(
+        closed_at=now() - timedelta(days=days), close_reason="in the test"
+    )
+    Desktop.objects.filter(pk=machine.pk).update(lent=False)
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [("PREVIOUS", "CABD"), ("OLDEST", "DBCA"), ("LEAST_OFFERED", "BDCA"), ("RUNNING", "ACDB")],
+)
+def test_the_offer_orders(center: Center, order: str, expected: str) -> None:
+    ages, offered = {"A": 1, "B": 3, "C": 2, "D": 4}, {"A": 1, "C": 2, "D": 3}
+    power = {"B": "stopped"}
+    machines = {
+        name: make.desktop(
+            center, display_name=name, first_seen_at=now() - timedelta(days=age), power=power.get(name, "running"),
+            offered_at=now() - timedelta(days=offered[name]) if name in offered else None,
+        )
+        for name, age in ages.items()
+    }  # fmt: skip
+    person = make.user(at=center.server)
+    if order == "PREVIOUS":
+        past(person, machines["C"], 1)
+    line: dict[str, Any] = {"offer_order": PoolAssignment.Order[order], "offer_stopped": Stopped.ANY}
+    assert "".join(free_ones(person, make.policy(make.pool(center), **line))) == expected
+
+
+def test_at_random_every_desktop_comes_first_some_time(center: Center) -> None:
+    for name in "AB":
+        make.desktop(center, display_name=name)
+    person = make.user(at=center.server)
+    policy = make.policy(make.pool(center), offer_order=PoolAssignment.Order.RANDOM)
+    assert {free_ones(person, policy)[0] for _ in range(64)} == {"A", "B"}
+
+
+def test_a_kiosk_gives_the_desktop_that_was_hers_longest_ago(center: Center) -> None:
+    machines = {name: make.desktop(center, display_name=name) for name in "ABC"}
+    person, policy = make.user(at=center.server), make.policy(make.pool(center), kiosk=True)
+    past(person, machines["A"], 2)
+    assert "".join(free_ones(person, policy)) == "BCA"
+    past(person, machines["B"], 1)
+    past(person, machines["C"], 3)
+    assert "".join(free_ones(person, policy)) == "CAB"
+
+
+@pytest.mark.parametrize(("distribute", "expected"), [("LEAST_ASSIGNED", "A"), ("MOST_AVAILABLE", "B")])
+def test_a_pool_spreads_its_offers_over_its_centers(center: Center, distribute: str, expected: str) -> None:
+    other = make.center(center.server, directory_id="d-9067ffffff")
+    make.desktop(center, display_name="A")
+    make.assignment(make.user(), make.desktop(center))
+    for _ in range(2):
+        make.desktop(other, display_name="B")
+        make.assignment(make.user(), make.desktop(other))
+    pool = make.pool(other, center, distribute=Pool.Distribute[distribute])
+    assert free_ones(make.user(at=center.server), make.policy(pool))[0] == expected
+
+
+def test_at_random_each_person_meets_the_centers_in_an_order_of_their_own(center: Center) -> None:
+    other = make.center(center.server, directory_id="d-9067ffffff")
+    make.desktop(center, display_name="A")
+    make.desktop(other, display_name="B")
+    policy = make.policy(make.pool(center, other))
+    people = [make.user(f"p{number}", at=center.server) for number in range(16)]
+    first = {person.login: free_ones(person, policy)[0] for person in people}
+    assert set(first.values()) == {"A", "B"}
+    assert first == {person.login: free_ones(person, policy)[0] for person in people}, "the same at every look"
 
 
 def test_fifty_pools_cost_as_many_statements_as_one(center: Center, django_assert_max_num_queries: Any) -> None:
