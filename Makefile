@@ -28,6 +28,7 @@ setup: .venv/.product .venv/.tools
 # No virtualenv and no package: any Python builds it, the same bytes from the same sources.
 agent:
 	$(PYTHON) agents/pack.py dist/usher-agent.pyz
+	@cp agents/program/linux/usher-agent.service agents/program/linux/usher-agent.conf dist/
 
 # The Python that goes into the installer is given: the "Windows embeddable package (64-bit)" of the Python project.
 agent-windows:

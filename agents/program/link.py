@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import random
 import threading
 from typing import Any
@@ -15,6 +17,15 @@ from agents.program.state import State
 from agents.program.ticks import utc_now
 
 LONGEST = 300.0  # seconds between two attempts, at most
+
+
+VOLATILE = frozenset({"boot_id", "booted_at", "sent_at", "uuid"})
+
+
+def digest(said: dict[str, Any]) -> str:
+    """Of what a registration says, without what differs each time."""
+    steady = {name: value for name, value in said.items() if name not in VOLATILE}
+    return hashlib.sha256(json.dumps(steady, sort_keys=True).encode()).hexdigest()
 
 
 class BackOff:
@@ -65,13 +76,28 @@ class Link:
         if not self.settings.secret:
             raise Refused(401, "bad_token", "There is no enrolment token: token = … (--token).")
         facts = self.machine.facts()
-        answer = self.client.call("POST", "register", self._said(facts))
+        said = self._said(facts)
+        answer = self.client.call("POST", "register", said)
         uuid, key = answer.get("uuid"), answer.get("key")
         if not (isinstance(uuid, str) and isinstance(key, str) and uuid and key):
             raise Away("The answer to the registration holds no key.")
         desktop = answer.get("desktop")
-        self.state.registered(uuid, key, desktop if isinstance(desktop, str) else "", answer.get("approved") is True)
+        name, approved = desktop if isinstance(desktop, str) else "", answer.get("approved") is True
+        self.state.registered(uuid, key, name, approved, digest(said))
         log.info("Registered %s.", f"as {desktop}" if desktop else "and waiting for an administrator's approval")
+
+    def renew(self) -> None:
+        """Register again where the machine has changed since: another address, certificate, version, token.
+
+        The old key stays where the broker will not (the token may have ended meanwhile) or is away.
+        """
+        with self._registering:
+            if not self.state.key or self.state.told == digest(self._said(self.machine.facts())):
+                return
+            try:
+                self.register()
+            except (Refused, Away) as error:
+                log.warning("What changed on this machine is not told yet: %s", error)
 
     def _said(self, facts: Facts) -> dict[str, Any]:
         return {

@@ -26,6 +26,7 @@ EVERY = 1.0  # seconds between two looks
 LAST_WORD = 5.0
 ASLEEP = 5_000_000  # microseconds of a pause that can only be sleep
 GRANTS_EVERY = 30.0
+RENEW_EVERY = 600.0
 
 
 class Agent:
@@ -101,12 +102,16 @@ class Agent:
 
     def _watch(self) -> None:
         grants_at = time.monotonic()
+        renew_at = time.monotonic()
         while not self._waited():
             self.look()
             self.teller.polls_are_held = self.commands.held
             if time.monotonic() >= grants_at:
                 grants_at = time.monotonic() + GRANTS_EVERY
                 self.grants.keep()
+            if time.monotonic() >= renew_at:
+                renew_at = time.monotonic() + RENEW_EVERY
+                threading.Thread(target=self.link.renew, name="renew", daemon=True).start()
 
     def _waited(self) -> bool:
         """Until the next look is due, or the machine says that something changed; whether it is the end."""

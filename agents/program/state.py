@@ -9,7 +9,7 @@ from pathlib import Path
 from agents.program.files import log, read_json, write_json
 
 OURS = ("state.json", "ca.pem", "spool.jsonl", "sessions.json", "commands.json", "grants.json")
-KEPT_BY_NAME = ("uuid", "key", "fingerprint", "desktop")
+KEPT_BY_NAME = ("uuid", "key", "fingerprint", "desktop", "told")
 
 
 class State:
@@ -19,7 +19,9 @@ class State:
         self.folder = folder
         self._lock = threading.Lock()
         said = read_json(self._path)
-        self.uuid, self.key, self.fingerprint, self.desktop = (_text(said.get(name)) for name in KEPT_BY_NAME)
+        self.uuid, self.key, self.fingerprint, self.desktop, self.told = (
+            _text(said.get(name)) for name in KEPT_BY_NAME
+        )
         self.approved = said.get("approved") is True
 
     @property
@@ -42,10 +44,10 @@ class State:
             self._save()
         return other
 
-    def registered(self, uuid: str, key: str, desktop: str, approved: bool) -> None:
-        """Remember what a registration gave."""
+    def registered(self, uuid: str, key: str, desktop: str, approved: bool, told: str = "") -> None:
+        """Remember what a registration gave, and by `told` what we said of ourselves."""
         with self._lock:
-            self.uuid, self.key, self.desktop, self.approved = uuid, key, desktop, approved
+            self.uuid, self.key, self.desktop, self.approved, self.told = uuid, key, desktop, approved, told
             self._save()
 
     def approve(self) -> None:
@@ -63,7 +65,7 @@ class State:
 
     def wipe(self) -> int:
         """Forget who we are and what was not told yet, before an image is made of this disk; returns the files gone."""
-        self.uuid = self.key = self.fingerprint = self.desktop = ""
+        self.uuid = self.key = self.fingerprint = self.desktop = self.told = ""
         self.approved = False
         found = [path for name in OURS for path in self.folder.glob(f"{name}*") if path.is_file()]
         for path in found:

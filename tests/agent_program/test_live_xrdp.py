@@ -3,6 +3,7 @@
 One story, because signing in takes longest. logind does not run in CI (PID 1 is no systemd): see test_linux.py.
 """
 
+import grp
 import http.client
 import json
 import os
@@ -13,7 +14,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -29,6 +30,7 @@ from tests import make
 from tests.agent_program import xrdp_world
 from tests.agent_program.served import served
 from tests.agent_program.xrdp_world import Desktop, free_port
+from tests.agents.server import endpoint
 from tests.services import wait_for
 
 SOON = 3.0
@@ -58,19 +60,26 @@ class Story:
     token: str
     ref: str
     agent_port: int
+    polls_are_held: bool = True
+    agents: "list[subprocess.Popen[bytes]]" = field(default_factory=list)
 
-    def start_agent(self) -> "subprocess.Popen[bytes]":
+    @property
+    def agent(self) -> "subprocess.Popen[bytes]":
+        return self.agents[-1]
+
+    def start_agent(self) -> None:
         folder = self.desktop.folder
         pack(folder / "usher-agent.pyz")
         settings = folder / "usher-agent.conf"
         said = {
             "broker": f"http://127.0.0.1:{self.port}", "token": self.token, "workspace-id": self.ref,
             "port": self.agent_port, "listen": "127.0.0.1", "idle": IDLE, "state": folder / "state",
-            "lock": "i3lock -n -c 000000",
+            "groups": self.desktop.group, "lock": "i3lock -n -c 000000",
         }  # fmt: skip
         settings.write_text("".join(f"{name} = {value}\n" for name, value in said.items()))
         python = shutil.which("python3", path="/usr/bin") or "python3"
-        return self.desktop.start([python, "-I", str(folder / "usher-agent.pyz"), "run", "--config", str(settings)])
+        command = [python, "-I", str(folder / "usher-agent.pyz"), "run", "--config", str(settings)]
+        self.agents.append(self.desktop.start(command))
 
     def hears(self, what: str, condition: Callable[[DesktopSession], bool], seconds: float = SOON) -> DesktopSession:
         """Wait until the newest session's row is so; the clock starts now."""
@@ -84,9 +93,11 @@ class Story:
         return DesktopSession.objects.order_by("-pk")[0]
 
     def asks(self, kind: str, **data: object) -> AgentCommand:
-        """Put a command into the outbox and wake the agent, as the broker does."""
+        """Put a command into the outbox; where polls are not held, wake the agent as the broker does."""
         agent = Agent.objects.get()
         row = command(agent, kind, "a test", data)
+        if self.polls_are_held:
+            return row
         when, nonce = int(now().timestamp()), secrets.token_hex(8)
         said = {"time": when, "nonce": nonce, "signature": wake_signature(agent.key_digest, when, nonce)}
         connection = http.client.HTTPConnection("127.0.0.1", self.agent_port, timeout=5)
@@ -103,11 +114,12 @@ class Story:
 
 @pytest.mark.slow
 def test_the_broker_sees_what_happens_on_a_real_desktop_and_is_obeyed(there: Desktop, transactional_db: None) -> None:
+    """First beside the endpoint process, which holds polls; then nobody listens; then beside the web process."""
     make.defaults()
     row = make.desktop(make.center(), computer_name=socket.gethostname())
-    story = Story(there, free_port(), enrolment.issue(row.center), row.ref or "", free_port())
-    with served(share=False, port=story.port):
-        agent = story.start_agent()
+    with endpoint() as door:
+        story = Story(there, door.port, enrolment.issue(row.center), row.ref or "", free_port())
+        story.start_agent()
         wait_for(lambda: Agent.objects.filter(approved=True, desktop=row).exists(), 10, "the agent registers")
         signs_in_and_is_idle(story)
         reads_a_message(story)
@@ -117,12 +129,14 @@ def test_the_broker_sees_what_happens_on_a_real_desktop_and_is_obeyed(there: Des
         story.hears("disconnect", lambda session: session.state == "disconnected")
     happened = while_the_broker_is_away(story)
     with served(share=False, port=story.port):
+        story.polls_are_held = False
         story.hears("what happened meanwhile", lambda session: session.state == "ended", 20)
         told = {each.type: each.at for each in AgentEvent.objects.filter(type__in=happened).order_by("pk")}
         assert {kind for kind in happened if abs(told[kind].timestamp() - happened[kind]) > SOON} == set()
+        gets_a_right_for_a_while(story)
         is_logged_out(story)
-        agent.send_signal(signal.SIGTERM)
-        assert agent.wait(10) == 0
+        story.agent.send_signal(signal.SIGTERM)
+        assert story.agent.wait(10) == 0
     assert AgentEvent.objects.filter(type="agent_stop").get().data["reason"] == "service"
 
 
@@ -163,16 +177,28 @@ def is_disconnected_and_comes_back(story: Story) -> None:
 
 
 def while_the_broker_is_away(story: Story) -> dict[str, float]:
-    """Back in, and out for good; nobody listens. When each happened, by the clock."""
+    """Back in, and out for good; nobody listens, and the agent is killed in between. When each happened."""
     happened = {}
     story.desktop.sign_in()
     happened["reconnect"] = time.time()
     spool = story.desktop.folder / "state/spool.jsonl"
     wait_for(lambda: b'"reconnect"' in spool.read_bytes(), SOON, "the spool has it")
+    story.agent.kill()
+    story.agent.wait()
+    story.start_agent()
     story.desktop.log_out()
     happened["logout"] = time.time()
     wait_for(lambda: b'"logout"' in spool.read_bytes(), SOON, "the spool has it")
     return happened
+
+
+def gets_a_right_for_a_while(story: Story) -> None:
+    who = {"name": story.desktop.user, "group": story.desktop.group}
+    assert story.answer(story.asks("grant", **who))[0]
+    assert story.desktop.user in grp.getgrnam(story.desktop.group).gr_mem
+    assert story.answer(story.asks("revoke", **who))[0]
+    assert grp.getgrnam(story.desktop.group).gr_mem == []
+    assert story.answer(story.asks("grant", **{**who, "group": "sudo"}))[0] is False
 
 
 def is_logged_out(story: Story) -> None:

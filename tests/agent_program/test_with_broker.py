@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from agents.keys import key_hash
 from agents.models import Agent, AgentCommand, AgentEvent
 from agents.program.commands import Commands
 from agents.program.grants import Grants
@@ -61,6 +62,25 @@ def test_a_key_that_the_broker_forgot_is_renewed_under_the_same_uuid(
     teller.turn()
     assert (teller.trouble, len(teller.spool), teller.link.state.uuid) == ("", 0, uuid)
     assert Agent.objects.count() == 1
+
+
+def test_what_changed_on_the_machine_is_told_by_registering_again(
+    broker: Served, settings_here: Settings, machine: FakeMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = link_of(settings_here, machine)
+    link.ensure()
+    first = link.state.key
+    link.renew()
+    assert link.state.key == first
+    monkeypatch.setattr("agents.program.link.VERSION", "9.9")
+    broker.hook = lambda verb, path: refusal(401, "bad_token")
+    link.renew()
+    assert link.state.key == first  # an ended token takes no key away
+    broker.hook = None
+    link_of(settings_here, machine).renew()
+    agent = Agent.objects.get()
+    assert agent.version == "9.9"
+    assert agent.key_digest != key_hash(first)
 
 
 def test_a_revoked_agent_does_not_storm_the_broker(

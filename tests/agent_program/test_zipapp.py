@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from django.conf import settings as django_settings
 from agents import program
 from agents.models import Agent, AgentEvent
 from agents.pack import ROOT, pack
-from agents.program.settings import Settings
+from agents.program.settings import Settings, load
 from centers.models import Desktop
 from tests.agent_program.served import Served
 from tests.services import wait_for
@@ -69,6 +70,18 @@ def test_every_file_is_python_3_9(path: Path) -> None:
     assert not re.search(r"slots=True|kw_only=True|strict=True|parenthes", text)
     if any(isinstance(each, ast.FunctionDef | ast.ClassDef) for each in ast.walk(tree)):
         assert "from __future__ import annotations" in text
+
+
+def test_the_delivered_settings_and_unit_file_are_valid() -> None:
+    folder = ROOT / "agents/program/linux"
+    assert load(folder / "usher-agent.conf").broker == "https://broker.example.com"
+    names = re.findall(r"(?m)^#?(\w+) =", (folder / "usher-agent.conf").read_text())
+    assert not set(names) - {each.name for each in fields(Settings)}
+    verify = shutil.which("systemd-analyze")
+    if verify:
+        command = [verify, "verify", str(folder / "usher-agent.service")]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_wrong_settings_are_said_at_once(zipapp: Path, tmp_path: Path) -> None:

@@ -91,6 +91,11 @@ class Desktop:
         return any(each.uid == self.uid and each.name == name for each in processes())
 
     @property
+    def group(self) -> str:
+        """Its members may log on, as far as this test goes."""
+        return f"{self.user}-in"
+
+    @property
     def uid(self) -> int:
         return int(subprocess.run(["id", "-u", self.user], capture_output=True, check=True).stdout)
 
@@ -120,6 +125,7 @@ def desktop(folder: Path) -> Iterator[Desktop]:
     user = f"usher{secrets.token_hex(3)}"
     world = Desktop(folder, user, free_port(), "")
     subprocess.run(["useradd", "-m", "-s", "/bin/sh", user], check=True)
+    subprocess.run(["groupadd", world.group], check=True)
     try:
         subprocess.run(["chpasswd"], input=f"{user}:{PASSWORD}".encode(), check=True)
         session = Path(f"/home/{user}/.xsession")
@@ -172,6 +178,7 @@ def end(world: Desktop) -> None:
                 os.kill(each.pid, how)
     wait_for(lambda: not any(each.uid == uid for each in processes()), SETTLED, "the user's programs are gone")
     subprocess.run(["userdel", "-r", "-f", world.user], check=False, capture_output=True)
+    subprocess.run(["groupdel", world.group], check=True)
 
 
 def answers(port: int) -> bool:

@@ -32,6 +32,7 @@ def facts(settings: Settings, root: Path = Path("/")) -> Facts:
         os=os_name(_text(root / "etc/os-release")),
         addresses=addresses(root),
         macs=macs,
+        protocols=protocols(root),
         workspace_id=settings.workspace_id,
         rdp_cert_sha256=certificate_hash(certificate()),
     )
@@ -65,6 +66,12 @@ def _v4(interface: str) -> str:
         except OSError:
             return ""
     return socket.inet_ntoa(answer[20:24])
+
+
+def protocols(root: Path = Path("/")) -> list[str]:
+    """By which display protocols one gets here, as far as what is installed shows it."""
+    signs = {"rdp": "etc/xrdp/xrdp.ini", "dcv": "usr/bin/dcv"}
+    return [name for name, path in signs.items() if (root / path).exists()]
 
 
 def booted_at(stat: str) -> datetime:
