@@ -12,6 +12,7 @@ from plans.engine import AWAY, POWER, Action, Due, Event, Hangs
 
 LOOK_AGAIN = timedelta(minutes=1)
 SOON = timedelta(seconds=15)
+AT_ONCE = timedelta(seconds=1)
 LAUNCH_TAKES = timedelta(seconds=30)
 STILL_FLOWING = timedelta(seconds=60)
 MORE = timedelta(minutes=30)  # what "give me more time" gives
@@ -84,6 +85,7 @@ class Facts:
     `epoch` is that of the newest session, ended or not; `connected` says that a person (`user`) sits in it now,
     `signed_in` that there is a live session at all, disconnected ones too.
     `agent_heard` is the agent's last contact of any kind, None where there never was one; `gateway_bytes` likewise.
+    `unheard`: the agent has told something that no worker has read yet.
     `launching`: the assigned user has a launch under way.
     """
 
@@ -97,6 +99,7 @@ class Facts:
     idle_since: datetime | None = None
     agent_heard: datetime | None = None
     agent_silent: bool = False
+    unheard: bool = False
     gateway_bytes: datetime | None = None
     launching: bool = False
     power: str = "running"
@@ -145,6 +148,12 @@ def _time(premise: JobPremise, facts: Facts) -> Verdict | None:
     first = premise.at - premise.due.lead
     early = facts.now < first and not premise.hurried
     return _hold(_told(premise, premise.at), first) if early else None
+
+
+def _unheard(premise: JobPremise, facts: Facts) -> Verdict | None:
+    """RULES 20: what lies in the inbox may say that somebody is back; it is read before anything is done."""
+    waits = facts.unheard and not premise.due.tells_at_once
+    return _hold("held: the agent's news are being read", facts.now + AT_ONCE) if waits else None
 
 
 def _assignment(premise: JobPremise, facts: Facts) -> Verdict | None:
@@ -291,6 +300,7 @@ def _told(premise: JobPremise, at: datetime, *, warned: bool = False) -> str:
 CHECKS: tuple[Callable[[JobPremise, Facts], Verdict | None], ...] = (
     _switches,
     _time,
+    _unheard,
     _assignment,
     _session,
     _presence,

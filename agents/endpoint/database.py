@@ -6,6 +6,8 @@ from contextlib import AsyncExitStack
 from datetime import datetime
 from typing import Any
 
+from django.db import InterfaceError as DjangoInterfaceError
+from django.db import OperationalError as DjangoOperationalError
 from django.db import connection
 from psycopg import AsyncConnection, InterfaceError, OperationalError
 from psycopg_pool import AsyncConnectionPool
@@ -21,7 +23,8 @@ PATIENCE = 8.0  # seconds for a connection, or for a statement: then the databas
 NAMED = frozenset({"dbname", "user", "password", "host", "port", "sslmode"})
 ENROLLING = 4  # registrations at once; each has a thread and a connection
 
-AWAY = (OperationalError, InterfaceError, TimeoutError)
+# The pool's own, and the ORM's, by which machines register.
+AWAY = (OperationalError, InterfaceError, DjangoOperationalError, DjangoInterfaceError, TimeoutError)
 Pool = AsyncConnectionPool[AsyncConnection[tuple[Any, ...]]]
 
 

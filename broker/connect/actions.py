@@ -73,7 +73,11 @@ def standing(job: Job) -> tuple[Desktop | None, Result | None]:
 
 
 def run_release(job: Job) -> Result:
-    """The release that a plan scheduled."""
+    """The release that a plan scheduled. Judged under the locks that it takes anyway: nobody comes in between."""
+    held = Assignment.objects.filter(pk=job.payload.get("assignment") or 0).first()
+    if held is not None:
+        pools.lock_user(held.user_id)
+        Desktop.objects.select_for_update(no_key=True).only("pk").get(pk=held.desktop_id)
     desktop, against = standing(job)
     if against is not None or desktop is None:
         return against or Moot("The desktop is gone.")

@@ -28,7 +28,8 @@ from pools.models import Assignment
 
 log = logging.getLogger(__name__)
 AT_ONCE = 200  # events of one agent in one transaction
-A_ROUND = 500  # agents
+A_ROUND = 20  # agents; then a job has its turn
+_reached = 0
 SAID: dict[Event, str] = {
     Event.CONNECTED: "session.login",
     Event.DISCONNECTED: "session.disconnect",
@@ -55,26 +56,32 @@ def drain_round() -> int:
     An agent that never stops talking keeps no other waiting, nor any job. Who cannot be handled now comes again with
     the next sweep.
     """
-    waiting = list(Agent.objects.filter(waiting=True).order_by("pk").values_list("pk", flat=True)[:A_ROUND])
-    return sum(tried(pk) for pk in waiting)
+    global _reached  # noqa: PLW0603 - each round begins where the last one of this process ended
+    handled = 0
+    while handled < A_ROUND:
+        begun, _reached = _reached, tried(_reached)
+        if not (begun or _reached):
+            break
+        handled += bool(_reached)
+    return handled
 
 
-def tried(agent_id: int) -> bool:
-    """Handle one agent's news; False where another worker does, or where the database would not just now."""
+def tried(after: int) -> int:
+    """Handle the next agent's news; 0 where there is none, or where the database would not just now."""
     try:
-        return drain_one(agent_id)
+        return drain_next(after)
     except OperationalError:
-        log.exception("The news of agent %s could not be handled; they are tried again.", agent_id)
-        return False
+        log.exception("The news of an agent after %s could not be handled; they are tried again.", after)
+        return 0
 
 
 @transaction.atomic
-def drain_one(agent_id: int) -> bool:
-    """The news of one agent, in order; False where there are none for us. Locks: agent, then desktop."""
+def drain_next(after: int) -> int:
+    """The news of the next agent that no other worker handles, in order; its id, or 0. Locks: agent, then desktop."""
     free = Agent.objects.select_for_update(skip_locked=True, of=("self",), no_key=True)
-    agent = free.filter(pk=agent_id, waiting=True).first()
+    agent = free.filter(pk__gt=after, waiting=True).order_by("pk").first()
     if agent is None:
-        return False
+        return 0
     if agent.desktop_id:
         Desktop.objects.select_for_update(no_key=True).only("pk").get(pk=agent.desktop_id)
     news = list(AgentEvent.objects.filter(agent=agent, handled_at=None).order_by("pk")[:AT_ONCE])
@@ -82,7 +89,7 @@ def drain_one(agent_id: int) -> bool:
         handle(agent, told)
     agent.waiting = len(news) == AT_ONCE
     agent.save(update_fields=["waiting", "boot_id"])
-    return True
+    return agent.pk
 
 
 def handle(agent: Agent, told: AgentEvent) -> None:

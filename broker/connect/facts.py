@@ -35,6 +35,7 @@ def of(desktop: Desktop) -> Facts:
         idle_since=max(idle) if idle and len(idle) == len(connected) else None,
         agent_heard=agent.last_seen if agent else None,
         agent_silent=bool(agent and is_silent(agent)),
+        unheard=bool(agent and agent.waiting),
         launching=bool(assignment and launching(desktop, assignment)),
         power="deleted" if desktop.availability == Desktop.Availability.DELETED else desktop.power,
         raw_power=desktop.raw_state,

@@ -5,7 +5,8 @@ from datetime import timedelta
 from broker.connect import actions, call_url, deploy, housekeeping, inventory, launches, power, queue, session_expire
 from broker.core.jobs import Kind
 
-SESSION = Kind(run=actions.run_session_command, deadline=timedelta(minutes=30))
+ROWS = timedelta(seconds=30)  # the lease of what asks nobody outside
+SESSION = Kind(run=actions.run_session_command, lease=ROWS, deadline=timedelta(minutes=30), rows_only=True)
 
 HANDLERS: dict[str, Kind] = {
     "poll": inventory.KIND,
@@ -14,7 +15,7 @@ HANDLERS: dict[str, Kind] = {
     "check_status": queue.KIND,
     "power": power.KIND,
     "deploy": deploy.KIND,
-    "release": Kind(run=actions.run_release),
+    "release": Kind(run=actions.run_release, lease=ROWS, rows_only=True),
     "logout": SESSION,
     "lock": SESSION,
     "disconnect": SESSION,

@@ -4,6 +4,8 @@ answer "give me 30 more minutes". What was said, and when, is in the job's paylo
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import transaction
+
 from agents.models import AgentCommand
 from agents.services import agent_of, command
 from authservers.models import User
@@ -46,8 +48,9 @@ def audience(job: Job, desktop: Desktop) -> list[DesktopSession]:
     return list(found.exclude(user_name=""))
 
 
+@transaction.atomic
 def give(job: Job, desktop: Desktop, verdict: Verdict) -> Later:
-    """Tell everybody who sits there what comes, and when; then wait for it, looking for an answer meanwhile.
+    """Tell everybody who sits there what comes, and when, once; then wait for it, looking for an answer meanwhile.
 
     Not under the desktop's lock: agents that register take theirs first.
     """

@@ -269,4 +269,4 @@ def watch(desktop: Desktop, op: PowerOp) -> None:
     enqueue(Wish(kind, ref(desktop), str(desktop), key=f"{kind}:{desktop.pk}", run_at=soon, cause=op))
 
 
-KIND = Kind(run_batch=run, lease=timedelta(seconds=60))
+KIND = Kind(run_batch=run, lease=timedelta(seconds=45))  # a write is tried once: 3 s to connect, 10 s for the answer

@@ -7,6 +7,7 @@ checks its premise first and makes its effects repeatable.
 
 import logging
 import random
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -29,6 +30,8 @@ BATCH_SIZE = 25  # what one WorkSpaces call takes (AWS API: StopWorkspaces)
 A_MOMENT = timedelta(seconds=1)  # the least that "later" means: no worker spins on one job
 HISTORY = 28  # lines of a job's history that are kept between its first and its last
 URGENT = 10  # a person waits for it: no window, first in line
+REST = 5.0  # seconds without a message after one that failed: the sweep finds the work meanwhile
+_away_until = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,8 @@ class Kind:
     """How one kind of job is done. Exactly one of `run` and `run_batch` is given.
 
     `lease` is the longest network time-out of the kind and 30 s; `gives_up` kinds end Aborted at their deadline, all
-    others stay Pending, late and visible.
+    others stay Pending, late and visible. What `rows_only` kinds do is rows and nothing else: it is committed together
+    with the job's end, so a worker that dies or has lost its lease leaves nothing half done, and nothing is done twice.
     """
 
     run: Callable[[Job], Result] | None = None
@@ -77,6 +81,7 @@ class Kind:
     lease: timedelta = timedelta(seconds=60)
     deadline: timedelta = timedelta(hours=1)
     gives_up: bool = False
+    rows_only: bool = False
 
 
 Kinds = Mapping[str, Kind]
@@ -125,7 +130,7 @@ def enqueue(wish: Wish) -> Job:
         if not wish.key:
             job.save()
         stands = job
-    transaction.on_commit(wake)
+    wake_on_commit()
     return stands
 
 
@@ -147,11 +152,24 @@ def insert(job: Job) -> Job | None:
             return held
 
 
+def wake_on_commit() -> None:
+    """Wake a worker when this transaction is committed, once for all that it inserts."""
+    if not any(entry[1] is wake for entry in connection.run_on_commit):
+        transaction.on_commit(wake)
+
+
 def wake() -> None:
-    """Tell the workers that there is something to do. A lost message costs a second, so trouble is swallowed."""
+    """Tell the workers that there is something to do. A lost message costs a second, so trouble is swallowed.
+
+    While Redis is away or hangs, each try takes its time-out (CONTRACTS X9): after one that failed, none for a while.
+    """
+    global _away_until  # noqa: PLW0603 - one memory per process
+    if time.monotonic() < _away_until:
+        return
     try:
         current_app.send_task("usher.work", expires=1, ignore_result=True, retry=False)
     except OperationalError:
+        _away_until = time.monotonic() + REST
         log.warning("The queue's messenger is away; the sweep will find the work.")
 
 
@@ -262,12 +280,22 @@ def run(jobs: Sequence[Job], kind: Kind) -> None:
     about = Work(first.correlation_id or Work().correlation_id, None, first.actor_id, first.actor_name)
     with working(about):
         try:
+            if kind.rows_only:
+                run_whole(kind, first)
+                return
             results = kind.run_batch(jobs) if kind.run_batch else [done_by(kind, first)]
         except Exception as error:  # noqa: BLE001 - one of the two that CONTRACTS 2.2 names: a job that raises is set aside
             log.exception("Job %s (%s) raised.", first.pk, first.kind)
             results = [Later(f"It raised {type(error).__name__}; the log has the details.")] * len(jobs)
     for job, result in zip(jobs, results, strict=True):
         settle(job, kind, result)
+
+
+def run_whole(kind: Kind, job: Job) -> None:
+    """A job and its end in one transaction; where somebody has taken it over, nothing at all."""
+    with transaction.atomic():
+        if not settle(job, kind, done_by(kind, job)):
+            transaction.set_rollback(True)
 
 
 def done_by(kind: Kind, job: Job) -> Result:

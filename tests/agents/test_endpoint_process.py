@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.db import connection
+from django.db import OperationalError, connection
 from psycopg_pool import AsyncConnectionPool
 
-from agents.endpoint import ear, reading, server
+from agents.endpoint import database, ear, reading, server
 from agents.endpoint.limits import Limits
 from agents.models import Agent
 from agents.services import command
@@ -207,6 +207,17 @@ def test_while_the_database_is_away_agents_are_asked_to_come_again(db: None, mon
         said = here.send("GET", "commands?wait=20", None, "x" * 43)
         assert (said.status_code, said.json()["error"], said.headers["retry-after"]) == (503, "unavailable", "5")
         assert here.ask("GET", "/healthz").content == b"ok"
+
+
+def test_a_machine_that_registers_while_the_database_is_away_is_asked_to_come_again(
+    running: Running, monkeypatch: Any
+) -> None:
+    def away(*_: object) -> None:
+        raise OperationalError("the database system is in recovery mode")
+
+    monkeypatch.setattr(database, "register", away)
+    said = running.send("POST", "register", {"token": "x" * 43, "boot_id": "b", "hostname": "h"}, "")
+    assert (said.status_code, said.json()["error"]) == (503, "unavailable")
 
 
 def test_probes_and_figures(running: Running, monkeypatch: Any) -> None:

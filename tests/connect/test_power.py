@@ -75,6 +75,19 @@ def session_on(desktop: Desktop, **fields: Any) -> DesktopSession:
     )  # fmt: skip
 
 
+def test_no_plan_acts_before_what_the_agent_told_is_read(site: World) -> None:
+    agent = agent_on(site.of("bob"), waiting=True)
+    job = planned_stop(site.of("bob"))
+    site.shift(1.1)
+    site.work()
+    assert outcome(job) == ("pending", "held: the agent's news are being read")
+    agent.waiting = False
+    agent.save()
+    site.shift(3)
+    site.work()
+    assert (outcome(job)[0], asked(site)) == ("finished", 1)
+
+
 def test_thirty_stops_of_one_center_are_two_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     with world(monkeypatch, "many:30") as site:
         site.scan()

@@ -185,12 +185,56 @@ def test_pending_jobs_can_be_cancelled_with_a_reason_and_running_ones_cannot() -
     assert sorted(Job.objects.values_list("state", flat=True)) == ["cancelled", "running"]
 
 
-def test_a_messenger_that_is_away_does_not_fail_the_request(settings: object, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_messenger_that_is_away_does_not_fail_the_request_and_is_left_alone_for_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tries = []
+
     def away(*_: object, **__: object) -> None:
+        tries.append(1)
         raise OperationalError("Redis is away")
 
+    monkeypatch.setattr(jobs, "_away_until", 0.0)
     monkeypatch.setattr(current_app, "send_task", away)
-    jobs.wake()
+    for _ in range(5):
+        jobs.wake()
+    assert len(tries) == 1
+    monkeypatch.setattr(jobs, "REST", -1.0)
+    monkeypatch.setattr(jobs, "_away_until", 0.0)  # the while is over
+    for _ in range(2):
+        jobs.wake()
+    assert len(tries) == 3
+
+
+def test_a_transaction_wakes_the_workers_once(
+    monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any
+) -> None:
+    with django_capture_on_commit_callbacks() as calls, transaction.atomic():
+        for _ in range(3):
+            enqueue(Wish("thing"))
+    assert calls == [jobs.wake]
+
+
+def test_what_is_only_rows_is_committed_with_the_jobs_end_or_not_at_all(clock: Any) -> None:
+    def half(job: Job) -> Result:
+        enqueue(Wish("effect"))
+        raise RuntimeError("in the middle")
+
+    enqueue(Wish("thing"))
+    jobs.work(kind(half, rows_only=True))
+    assert not Job.objects.filter(kind="effect").exists()
+    assert (only().state, only().reason) == ("pending", "It raised RuntimeError; the log has the details.")
+
+
+def test_a_worker_that_has_lost_its_lease_leaves_no_rows_behind(clock: Any) -> None:
+    def overtaken(job: Job) -> Result:
+        enqueue(Wish("effect"))
+        Job.objects.filter(pk=job.pk).update(tries=job.tries + 1)  # as its successor does
+        return Done()
+
+    made = enqueue(Wish("thing"))
+    jobs.step(kind(overtaken, rows_only=True))
+    assert list(Job.objects.values_list("pk", "state")) == [(made.pk, "running")]
 
 
 def test_a_job_that_looked_a_thousand_times_can_still_back_off(clock: Any) -> None:

@@ -98,6 +98,9 @@ def test_a_job_is_cancelled_with_its_reason(premise: Any, facts: Any, reason: An
     ("premise", "facts", "reason"),
     [
         pytest.param(job(), {"frozen": True}, "held: plans are frozen at this center", id="frozen"),
+        pytest.param(
+            job(), {"unheard": True, "connected": True}, "held: the agent's news are being read", id="unread news"
+        ),
         pytest.param(job(), {"power": "starting"}, "held: waits until it has started", id="a stop waits for a start"),
         pytest.param(job(), {"power": "maintenance"}, "held: waits until it has started", id="or an update"),
         pytest.param(job(), {"power_wish": "start"}, "held: waits until it has started", id="or an open wish"),
