@@ -1,4 +1,4 @@
-"""The tabs Pool Assignments and Hard-assigned of a policy."""
+"""The tabs Pool Assignments, Hard-assigned and Rogue of a policy."""
 
 from typing import Any
 
@@ -13,9 +13,10 @@ from django.views.decorators.http import require_POST
 
 from broker.core.forms import PageForm
 from broker.core.pages import OVERTAKEN, SeeOther, needs, note, save
+from policies.hard_forms import HardForm, RogueForm
+from policies.line_forms import LineForm
 from policies.models import Policy, PoolAssignment
 from policies.pages import PolicyPages
-from policies.policy_forms import HardForm, LineForm
 from policies.words import line_in_words
 
 
@@ -34,7 +35,7 @@ def context(request: HttpRequest, policy: Policy, tab: str, **more: Any) -> dict
 
 def in_order(policy: Policy) -> list[PoolAssignment]:
     """The policy's lines with pool and plans."""
-    plans = ("policy", "pool", "protocol_plan", "power_plan", "release_plan")
+    plans = ("policy", "pool", "backup_pool", "protocol_plan", "power_plan", "release_plan")
     return list(policy.lines.select_related(*plans).order_by("order", "pk"))
 
 
@@ -123,8 +124,20 @@ def move_line(request: HttpRequest, pk: int, line_id: int, direction: str) -> Ht
 def hard(request: HttpRequest, pk: int) -> HttpResponse:
     """The tab Hard-assigned."""
     policy = get_object_or_404(Policy, pk=pk)
-    known = context(request, policy, "hard", form_title=str(policy), cancel_url=PolicyPages.url("list"))
-    return form_page(request, HardForm(*posted(request), instance=policy), request.path, "policies/policy.html", known)
+    return tab(request, policy, "hard", HardForm(*posted(request), instance=policy))
+
+
+@needs("policies.view")
+def rogue(request: HttpRequest, pk: int) -> HttpResponse:
+    """The tab Rogue."""
+    policy = get_object_or_404(Policy, pk=pk)
+    return tab(request, policy, "rogue", RogueForm(*posted(request), instance=policy))
+
+
+def tab(request: HttpRequest, policy: Policy, name: str, form: PageForm) -> HttpResponse:
+    """A tab that is one form of the policy."""
+    known = context(request, policy, name, form_title=str(policy), cancel_url=PolicyPages.url("list"))
+    return form_page(request, form, request.path, "policies/policy.html", known)
 
 
 def posted(request: HttpRequest) -> tuple[Any, ...]:

@@ -12,6 +12,7 @@ policies_urlpatterns = [
     path("<int:pk>/lines/<int:line_id>/delete/", policy_views.delete_line, name="line_delete"),
     path("<int:pk>/lines/<int:line_id>/<str:direction>/", policy_views.move_line, name="line_move"),
     path("<int:pk>/hard/", policy_views.hard, name="hard"),
+    path("<int:pk>/rogue/", policy_views.rogue, name="rogue"),
     *PolicyPages.urls(),
 ]
 assignments_urlpatterns = [path("<int:pk>/", rule_views.edit, name="edit"), *AssignmentPages.urls()]

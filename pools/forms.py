@@ -99,16 +99,20 @@ class PoolForm(PageForm):
     class Meta:
         model = Pool
         fields: ClassVar = [
-            "name", "display_name", "parent", "defined_by", "centers", "rules", "tags", "desktops", "notes",
+            "name", "display_name", "parent", "defined_by", "centers", "rules", "tags", "desktops", "never_rogue",
+            "distribute", "notes",
         ]  # fmt: skip
         help_texts: ClassVar = {
             "display_name": "What users see where a policy shows pool names. Leave it empty if none does.",
+            "never_rogue": "Whoever logs in to one of its desktops directly counts as the user it is assigned to.",
+            "distribute": "Which center comes first for somebody new. Randomly: another one for each user.",
         }
 
     sections: ClassVar = [
         Section("Pool", "", ["name", "display_name"]),
         Section("Pool Definition", "Which desktops are in it. New desktops that fit join by themselves.",
                 ["parent", "defined_by", "centers", "rules", "tags", "join", "desktops"]),
+        Section("Offers", "", ["never_rogue", "distribute"]),
         Section("", "", ["notes"]),
     ]  # fmt: skip
     show_when: ClassVar = {

@@ -81,12 +81,119 @@ def test_the_hard_assigned_tab_is_saved(admin: Client) -> None:
     policy = Policy.objects.create(name="Engineers")
     data = {
         "hard_display": "1", "hard_allow_stop": "1", "hard_allow_restart": "0", "hard_disconnected_log_out": "600",
-        "hard_idle_lock": "-1", "hard_idle_disconnect": "-1", "hard_idle_log_out": "-1",
+        "hard_idle_lock": "-1", "hard_idle_disconnect": "-1", "hard_idle_log_out": "-1", "hard_offer_stopped": "agent",
+        "hard_closed_as": "logout", "hard_idle_url_after": "900", "hard_idle_url": "https://x.example/{USER}",
+        "hard_log_out_rogue": "on", "hard_disconnected_url": "https://x.example/gone",
+        "hard_backup_pool": make.root_pool().pk, "hard_backup_if_silent": "on",
     }  # fmt: skip
     answer = admin.post(f"{URL}{policy.pk}/hard/", data)
     assert answer.status_code == 303, answer.context["form"].errors
     policy.refresh_from_db()
     assert (policy.hard_display, policy.hard_disconnected_log_out, policy.hard_start_if_stopped) == (1, 600, False)
+    assert (policy.hard_offer_stopped, policy.hard_closed_as, policy.hard_log_out_rogue) == ("agent", "logout", True)
+    assert (policy.hard_idle_url_after, policy.hard_offer_without_agent) == (900, False)
+    assert (policy.hard_backup_pool, policy.hard_backup_if_closed) == (make.root_pool(), False)
+    wrong = admin.post(f"{URL}{policy.pk}/hard/", {**data, "hard_idle_url": "", "hard_backup_if_silent": ""})
+    assert set(wrong.context["form"].errors) == {"hard_idle_url", "hard_backup_pool"}
+
+
+def test_the_rogue_tab_is_saved(admin: Client) -> None:
+    policy, plans = Policy.objects.create(name="Engineers"), make.plan_rows()
+    assert "without going through the broker" in admin.get(f"{URL}{policy.pk}/rogue/").content.decode()
+    answer = admin.post(f"{URL}{policy.pk}/rogue/", {"rogue_release_plan": plans["release_plan"].pk})
+    assert answer.status_code == 303
+    policy.refresh_from_db()
+    assert (policy.rogue_release_plan, policy.rogue_power_plan) == (plans["release_plan"], None)
+
+
+def test_a_lines_filters_are_typed_and_said_in_words(admin: Client) -> None:
+    policy = Policy.objects.create(name="Engineers")
+    users = {
+        "filter_kind": "users", "user_join": "or", "user_rows-0-attribute": "department",
+        "user_rows-0-condition": "eq", "user_rows-0-value": "<Design>", "confirm_power": "on",
+        "desktop_rows-0-attribute": "notes", "desktop_rows-0-condition": "ct", "desktop_rows-0-kind": "user",
+        "desktop_rows-0-value": "department",
+    }  # fmt: skip
+    answer = admin.post(f"{URL}{policy.pk}/lines/add/", line_data(**users))
+    assert answer.status_code == 303, answer.context["form"].errors
+    line = policy.lines.get()
+    assert line.offer_filter == {
+        "kind": "users", "match_all": False,
+        "rules": [{"attribute": "department", "condition": "eq", "value": "<Design>"}],
+    }  # fmt: skip
+    assert line.confirm_power
+    assert line.desktop_filter["rules"][0]["kind"] == "user"
+    page = admin.get(f"{URL}{policy.pk}/lines/").content.decode()
+    assert "Only for users whose department is equal to “&lt;Design&gt;”." in page
+    assert "Only where the desktop&#x27;s notes contains the user&#x27;s department." in page
+    times = {
+        "filter_kind": "times", "time_rows-0-days": "weekdays", "time_rows-0-begin": "08:00",
+        "time_rows-0-end": "18:00", "time_zone": "Europe/Berlin", "time_last": "2027-01-31",
+    }  # fmt: skip
+    form = admin.get(f"{URL}{policy.pk}/lines/{line.pk}/").context["form"]
+    assert form.initial["user_rows"][0]["value"] == "<Design>"
+    answer = admin.post(f"{URL}{policy.pk}/lines/{line.pk}/", line_data(**times))
+    assert answer.status_code == 303, answer.context["form"].errors
+    line.refresh_from_db()
+    assert line.offer_filter == {
+        "kind": "times", "zone": "Europe/Berlin", "first": "", "last": "2027-01-31",
+        "ranges": [{"days": "weekdays", "from": "08:00", "until": "18:00"}],
+    }  # fmt: skip
+    assert line.desktop_filter == {}
+    again = admin.get(f"{URL}{policy.pk}/lines/{line.pk}/").content.decode()
+    assert 'value="2027-01-31"' in again
+    assert 'value="08:00"' in again
+
+
+@pytest.mark.parametrize(
+    ("data", "field"),
+    [
+        ({"filter_kind": "users"}, "user_rows"),
+        ({"filter_kind": "times"}, "time_rows"),
+        ({"filter_kind": "times", "time_rows-0-days": "all", "time_rows-0-begin": "25:00", "time_rows-0-end": "1"},
+         "time_rows"),
+        ({"desktop_rows-0-attribute": "name", "desktop_rows-0-condition": "ct", "desktop_rows-0-kind": "client",
+          "desktop_rows-0-value": "shoe size"}, "desktop_rows"),
+        ({"desktop_rows-0-attribute": "user_gb", "desktop_rows-0-condition": "gt", "desktop_rows-0-kind": "text",
+          "desktop_rows-0-value": "many"}, "desktop_rows"),
+    ],
+)  # fmt: skip
+def test_a_filter_that_cannot_be_meant_is_refused_beside_its_field(
+    admin: Client, data: dict[str, str], field: str
+) -> None:
+    policy = Policy.objects.create(name="Engineers")
+    answer = admin.post(f"{URL}{policy.pk}/lines/add/", line_data(**data))
+    assert list(answer.context["form"].errors) == [field]
+
+
+def test_a_backup_pool_is_another_pool_and_for_something(admin: Client) -> None:
+    policy, spare = Policy.objects.create(name="Engineers"), make.pool(name="Spare")
+    add, plan = f"{URL}{policy.pk}/lines/add/", make.plan_rows()["power_plan"]
+    same = admin.post(add, line_data(backup_pool=make.root_pool().pk, backup_if_empty="on"))
+    assert same.context["form"].errors["backup_pool"] == ["Choose another pool than the one above."]
+    never = admin.post(add, line_data(backup_pool=spare.pk))
+    assert never.context["form"].errors["backup_pool"] == ["Tick below when it is to be used."]
+    good = line_data(backup_pool=spare.pk, backup_if_empty="on", backup_if_closed="on", backup_power_plan=plan.pk)
+    answer = admin.post(add, good)
+    assert answer.status_code == 303, answer.context["form"].errors
+    line = policy.lines.get()
+    assert (line.backup_pool, line.backup_power_plan, line.backup_release_plan) == (spare, plan, None)
+    page = admin.get(f"{URL}{policy.pk}/lines/").content.decode()
+    assert "Backup pool: Spare, if this pool has nothing or the viewer port is unreachable." in page
+
+
+def test_the_policys_own_rows_on_desktops_are_saved(admin: Client) -> None:
+    policy = Policy.objects.create(name="Engineers")
+    data = {
+        "name": "Engineers", "max_desktops": "-1", "session_expire": "2880", "desktop_join": "or",
+        "desktop_rows-0-attribute": "os", "desktop_rows-0-condition": "ct", "desktop_rows-0-kind": "text",
+        "desktop_rows-0-value": "11",
+    }  # fmt: skip
+    assert admin.post(f"{URL}{policy.pk}/", data).status_code == 303
+    policy.refresh_from_db()
+    assert policy.desktop_filter == {
+        "match_all": False, "rules": [{"attribute": "os", "condition": "ct", "kind": "text", "value": "11"}],
+    }  # fmt: skip
 
 
 def test_a_policy_is_duplicated_with_its_lines(admin: Client) -> None:

@@ -22,7 +22,8 @@ def admin(client: Client) -> Client:
 
 
 def data(**changes: Any) -> dict[str, Any]:
-    return {"name": "WorkSpaces", "parent": make.root_pool().pk, "defined_by": "centers", "join": "and", **changes}
+    made = {"name": "WorkSpaces", "parent": make.root_pool().pk, "defined_by": "centers", "join": "and"}
+    return {**made, "distribute": "0", **changes}
 
 
 def rule(number: int, attribute: str, condition: str, value: str) -> dict[str, str]:
@@ -124,9 +125,12 @@ def test_all_desktops_is_fixed_and_stays(admin: Client) -> None:
     root = make.root_pool()
     page = admin.get(f"{URL}{root.pk}/")
     assert "defined_by" not in page.context["form"].fields
-    assert admin.post(f"{URL}{root.pk}/", {"name": "Everything", "defined_by": "tags"}).status_code == 303
+    assert (
+        admin.post(f"{URL}{root.pk}/", {"name": "Everything", "defined_by": "tags", "distribute": "1"}).status_code
+        == 303
+    )
     root.refresh_from_db()
-    assert (root.name, root.defined_by, root.is_root) == ("Everything", "all", True)
+    assert (root.name, root.defined_by, root.is_root, root.distribute) == ("Everything", "all", True, 1)
     assert admin.post(f"{URL}{root.pk}/delete/").status_code == 409
     assert Pool.objects.filter(is_root=True).exists()
 
