@@ -2,7 +2,6 @@
 
 import json
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,10 +14,8 @@ from agents.program import client
 from agents.program.client import Away, Client, Refused
 from agents.program.settings import Settings
 from agents.program.where import Place
-from broker.embedded import tls
-from broker.resources import enrolment
 from centers.models import Desktop
-from tests import make
+from tests.agent_program.conftest import front
 from tests.agent_program.fake import FakeMachine, link_of, settings_for, teller_of
 from tests.agent_program.served import Answer, Served, served
 
@@ -126,30 +123,6 @@ def test_a_busy_broker_says_how_long_to_wait(broker: Served, settings_here: Sett
 
 
 # --- by what the broker is known (RULES 4) ---
-
-
-def front(folder: Path) -> ssl.SSLContext:
-    """A broker's certificate of its own CA, for 127.0.0.1."""
-    crt, key = folder / "tls.crt", folder / "tls.key"
-    tls.make_certificate(crt, key, ["127.0.0.1"])
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(crt, key)
-    return context
-
-
-@pytest.fixture
-def secure(db: None, tmp_path: Path, settings: object) -> Iterator[Served]:
-    settings.AGENT_CA = str(tls.agent_ca(tmp_path)[0])  # type: ignore[attr-defined]
-    with served(front(tmp_path)) as running:
-        yield running
-
-
-@pytest.fixture
-def ours(secure: Served, tmp_path: Path) -> Settings:
-    """What an image is baked with: address and enrolment string, nothing else."""
-    with secure.lock:
-        make.defaults()
-        return settings_for(secure.url, enrolment.issue(make.center()), tmp_path / "state")
 
 
 def test_the_hash_in_the_enrolment_string_is_all_that_it_takes(ours: Settings, secure: Served) -> None:

@@ -23,6 +23,9 @@ from tests.agent_program.served import Served
 from tests.services import wait_for
 
 PYTHON = shutil.which("python3", path="/usr/bin") or sys.executable
+OTHERS = sorted(map(str, (Path.home() / ".pyenv/versions").glob("3.*/bin/python")))
+ENOUGH = [each for each in OTHERS if tuple(map(int, Path(each).parts[-3].split(".")[:2])) >= (3, 9)]
+PYTHONS = [PYTHON, *(pytest.param(each, marks=pytest.mark.slow) for each in ENOUGH)]
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +43,8 @@ def conf(tmp_path: Path, settings_here: Settings, desktop: Desktop) -> Path:
     return file
 
 
-def ran(zipapp: Path, *arguments: object) -> tuple[int, str]:
-    command = [PYTHON, "-I", str(zipapp), *map(str, arguments)]
+def ran(zipapp: Path, *arguments: object, python: str = PYTHON) -> tuple[int, str]:
+    command = [python, "-I", str(zipapp), *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, cwd="/", check=False)
     return done.returncode, done.stdout + done.stderr
 
@@ -60,7 +63,7 @@ def test_it_says_the_products_version(zipapp: Path) -> None:
 
 @pytest.mark.parametrize("path", sorted((ROOT / "agents/program").rglob("*.py")), ids=lambda path: path.stem)
 def test_every_file_is_python_3_9(path: Path) -> None:
-    """None is here to run it: its grammar, annotations that are not evaluated, no newer name that we know."""
+    """Its grammar, annotations that are not evaluated, no newer name that we know; where a 3.9 is, it runs as well."""
     text = path.read_text()
     tree = ast.parse(text, feature_version=(3, 9))
     newer = {"UTC", "StrEnum", "TaskGroup", "ExceptionGroup", "batched", "removeprefix_all"}
@@ -118,6 +121,13 @@ def test_by_hand_register_test_status_prepare_image(broker: Served, zipapp: Path
         assert Agent.objects.count() == 1
 
 
+@pytest.mark.parametrize("python", PYTHONS)
+def test_every_python_knows_the_broker_by_the_enrolment_string(zipapp: Path, ours: Settings, python: str) -> None:
+    flags = ["--broker", ours.broker, "--token", ours.token, "--state", ours.state, "--port", 0]
+    code, text = ran(zipapp, "test", *flags, python=python)
+    assert (code, "signed by the CA that the enrolment string names" in text) == (0, True), text
+
+
 def test_test_names_the_step_that_fails(broker: Served, zipapp: Path, conf: Path, tmp_path: Path) -> None:
     text = conf.read_text()
     for change, words in (
@@ -134,8 +144,8 @@ def test_test_names_the_step_that_fails(broker: Served, zipapp: Path, conf: Path
 
 
 @contextmanager
-def service(zipapp: Path, conf: Path) -> Iterator["subprocess.Popen[str]"]:
-    command = [PYTHON, "-I", str(zipapp), "run", "--config", str(conf)]
+def service(zipapp: Path, conf: Path, python: str = PYTHON) -> Iterator["subprocess.Popen[str]"]:
+    command = [python, "-I", str(zipapp), "run", "--config", str(conf)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
         try:
             yield running
@@ -143,7 +153,10 @@ def service(zipapp: Path, conf: Path) -> Iterator["subprocess.Popen[str]"]:
             running.kill()
 
 
-def test_the_service_starts_tells_and_stops(broker: Served, zipapp: Path, conf: Path, desktop: Desktop) -> None:
+@pytest.mark.parametrize("python", PYTHONS)
+def test_the_service_starts_tells_and_stops(
+    broker: Served, zipapp: Path, conf: Path, desktop: Desktop, python: str
+) -> None:
     with broker.lock:
         Desktop.objects.update(computer_name="")
 
@@ -151,10 +164,10 @@ def test_the_service_starts_tells_and_stops(broker: Served, zipapp: Path, conf: 
         with broker.lock:
             return list(AgentEvent.objects.exclude(type__in=["register", "heartbeat"]).values_list("type", flat=True))
 
-    with service(zipapp, conf) as running:
+    with service(zipapp, conf, python) as running:
         wait_for(lambda: told() == ["agent_start"], 10, "the start is told")
         running.kill()
-    with service(zipapp, conf) as running:
+    with service(zipapp, conf, python) as running:
         wait_for(lambda: told() == ["agent_start"] * 2, 10, "the second start is told")
         running.send_signal(signal.SIGTERM)
         assert running.wait(10) == 0
