@@ -49,6 +49,7 @@ class Agent:
         self._awake, self._looked = _awake(), ticks()
         self._stop_reason = "service"
         self.broken = False
+        self._blind = ""
 
     def run(self) -> None:
         """From agent_start to agent_stop; returns after `stop` was called."""
@@ -90,8 +91,11 @@ class Agent:
         try:
             sessions = [self._judged(each) for each in self.machine.sessions()]
         except CannotDo as trouble:
-            log.warning("The sessions cannot be seen just now: %s", trouble)
+            if str(trouble) != self._blind:  # once, not every second
+                log.warning("The sessions cannot be seen just now: %s", trouble)
+            self._blind = str(trouble)
             return
+        self._blind = ""
         before = self.watch
         told, self.watch = self.watch.look(sessions)
         if told:
