@@ -40,7 +40,7 @@ class Running:
         self._agent = agent
         if not self.service.stops:  # told to stop before there was an agent
             agent.run()
-        return 0
+        return 1 if agent.broken else 0
 
     def hook(self, reaction: Reaction) -> None:
         """What Windows orders, passed on; in Windows' thread."""
