@@ -5,7 +5,7 @@ from datetime import timedelta
 from django.contrib.sessions.models import Session
 
 from agents.models import Agent, AgentCommand, AgentEvent
-from broker.connect import agent_watch, launches, rights, throttle
+from broker.connect import agent_watch, launches, places, rights, throttle
 from broker.connect.models import Client, Launch, PortalSession, QueuePlace
 from broker.core.clock import now
 from broker.core.jobs import Done, Kind, Result
@@ -32,6 +32,7 @@ def run(job: Job) -> Result:
     removed = clear()
     launches.end_overdue()
     rights.settle_all()
+    places.keep_looking()
     keep_scanning()
     return Done(f"{silent} agents fell silent, {removed} old rows removed.", now() + EVERY)
 

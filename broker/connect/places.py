@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from django.db import transaction
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
@@ -12,10 +13,12 @@ from broker.connect.models import QueuePlace
 from broker.core import audit
 from broker.core.clock import now
 from broker.core.jobs import URGENT, Wish, enqueue
+from broker.core.models import Job
 from policies.models import PoolAssignment
 
 STILL_THERE = timedelta(seconds=90)  # since its page last asked; browsers ask once a minute for a hidden tab
 LAPSES = timedelta(minutes=5)  # whose page has not asked for so long has gone
+KEY = "queue"
 NOTED = timedelta(seconds=10)  # that somebody is still there is written at most this often
 
 
@@ -35,13 +38,24 @@ def taken(who: Who, line: PoolAssignment, held: int) -> QueuePlace:
         audit.record("conn.queued", f"{who.user} waits for a desktop of pool {line.pool}.", user=who.user)
     else:
         QueuePlace.objects.filter(pk=place.pk).update(**about)
-    look()
+    transaction.on_commit(look)
     return place
 
 
 def look() -> None:
-    """See that a job looks for what the waiting can have, until nobody waits."""
-    enqueue(Wish("check_status", "queue:", "the queue for desktops", key="queue", cause="connect", priority=URGENT))
+    """See that a job looks for what the waiting can have, until nobody waits.
+
+    After the commit that took the place, so that a storm of people does not stand in line at the job's row; a look
+    that is still to come sees the place. Where a process died in between, housekeeping asks again.
+    """
+    if not Job.objects.filter(key=KEY, state=Job.State.PENDING).exists():
+        enqueue(Wish("check_status", "queue:", "the queue for desktops", key=KEY, cause="connect", priority=URGENT))
+
+
+def keep_looking() -> None:
+    """For as long as anybody waits there is a job that looks."""
+    if QueuePlace.objects.filter(ended_at=None).exists():
+        look()
 
 
 def with_number(found: QuerySet[QueuePlace]) -> QuerySet[QueuePlace]:

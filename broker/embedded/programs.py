@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import os
 import signal
 import socket
 import ssl
@@ -147,7 +146,8 @@ def _worker(instance: Instance, variables: Mapping[str, str]) -> Program:
 
 
 def _beat(variables: Mapping[str, str]) -> Program:
-    words = ("--loglevel", "WARNING", "--pidfile", "", "--schedule", variables.get("USHER_BEAT_FILE", os.devnull))
+    # Never /dev/null: Celery deletes a schedule that it cannot read, and root can delete that one.
+    words = ("--loglevel", "WARNING", "--pidfile", "", "--schedule", variables["USHER_BEAT_FILE"])
     return Program("beat", _module("celery", "-A", "broker.celery", "beat", *words), variables)
 
 

@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 from django.test import Client
 
 from authservers.models import User
-from broker.connect import actions, places, queue
+from broker.connect import actions, housekeeping, places, queue
 from broker.connect.models import Launch, PortalSession, QueuePlace
 from broker.connect.queue_cards import ordinal, place_in_words
 from broker.core import jobs
@@ -66,7 +66,8 @@ def frees(desktop: Desktop | None = None) -> None:
 
 
 def looks() -> None:
-    """The worker looks at the queue, once for each wish."""
+    """The worker looks at the queue. (Asked for after the commit, which tests/races has: a test here never commits.)"""
+    places.look()
     Job.objects.filter(kind="check_status", state="pending").update(run_at=now())
     jobs.step(KINDS)
 
@@ -124,6 +125,19 @@ def test_who_comes_while_others_wait_does_not_jump_the_queue(policy: Policy, cen
     assert answer.headers["Location"].startswith("/queue/")
     looks()
     assert Assignment.objects.get(closed_at=None).user == early
+
+
+def test_the_job_that_looks_is_asked_for_again_while_anybody_waits(policy: Policy, center: Center) -> None:
+    browser, _ = arrives(policy, center)
+    housekeeping.run(Job())
+    assert not Job.objects.filter(kind="check_status").exists()
+    presses(browser, policy)
+    for _ in range(2):
+        housekeeping.run(Job())
+    job = Job.objects.get(kind="check_status")
+    jobs.step(KINDS)
+    job.refresh_from_db()
+    assert (job.state, job.reason) == ("pending", "1 person waits for a desktop.")
 
 
 def test_two_clicks_are_one_place(policy: Policy, center: Center) -> None:

@@ -33,7 +33,7 @@ from pools.services import Terms, lend_this
 from tests import make
 from tests.aws_simulator import simulator
 from tests.connect.world import aws_center, point_at
-from tests.services import wait_for
+from tests.services import FOLDER, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 WORKER = (
@@ -52,7 +52,8 @@ def environment(node: str) -> dict[str, str]:
     """The test's own database and Redis, for a child process."""
     url = urlsplit(os.environ["USHER_DATABASE_URL"])
     mine = urlunsplit(url._replace(path="/" + str(connection.settings_dict["NAME"])))
-    return {**os.environ, "USHER_DATABASE_URL": mine, "USHER_NODE": node, "USHER_BEAT_FILE": os.devnull}
+    beat = str(FOLDER / f"beat-{node}")  # a file of its own: Celery deletes what it cannot read, /dev/null, too
+    return {**os.environ, "USHER_DATABASE_URL": mine, "USHER_NODE": node, "USHER_BEAT_FILE": beat}
 
 
 @contextmanager
