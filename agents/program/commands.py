@@ -24,7 +24,7 @@ HELD = 55
 KNOWN = frozenset({"lock", "disconnect", "logout", "message", "shutdown", "reboot", "grant", "revoke"})
 OF_A_SESSION = frozenset({"lock", "disconnect", "logout"})
 KEPT = 200
-SOON = 3.0
+SOON = 2.0
 
 
 class Commands:
@@ -100,6 +100,8 @@ class Commands:
             self._work(command, None)
         except (Refused, Away) as error:
             log.warning("The answer to a message is not delivered yet: %s", error)  # it comes again, and is known
+        finally:
+            self.wake.set()
 
     def do(self, command: Mapping[str, Any]) -> dict[str, Any]:
         """Carry a command out; the answer to it."""

@@ -179,7 +179,7 @@ class Agent:
             last.join(LAST_WORD)
 
     def _remember(self) -> None:
-        seen = [{**vars(each.session), "told_idle": each.told_idle} for each in self.watch.seen.values()]
+        seen = [{**vars(each), "session": vars(each.session)} for each in self.watch.seen.values()]
         write_json(self.settings.state / "sessions.json", {"boot_id": self.boot_id, "sessions": seen})
 
     def _remembered(self) -> dict[str, Seen]:
@@ -188,10 +188,7 @@ class Agent:
         if said.get("boot_id") != self.boot_id:
             return {}
         try:
-            seen = [
-                Seen(Session(**{n: v for n, v in each.items() if n != "told_idle"}), each["told_idle"])
-                for each in said["sessions"]
-            ]
+            seen = [Seen(**{**each, "session": Session(**each["session"])}) for each in said["sessions"]]
         except (TypeError, KeyError):
             return {}
         return {each.session.number: each for each in seen}

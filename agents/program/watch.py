@@ -16,10 +16,15 @@ Told = tuple[str, Session, Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Seen:
-    """A session as it was last time, and the idle time that was told of it (0: it is active)."""
+    """A session as it was last time, and the idle time that was told of it (0: it is active).
+
+    Coming back is a sign of life, but the system goes on counting from the last key, days ago perhaps: what it had
+    counted by then, `before_coming`, does not count until it counts anew.
+    """
 
     session: Session
     told_idle: int = 0
+    before_coming: int = 0
 
 
 @dataclass(frozen=True)
@@ -44,22 +49,9 @@ class Watch:
             before = self.seen.get(number)
             known = before if before and _same(before.session, session) else None
             told += [(kind, session, {}) for kind in _changes(known.session if known else None, session)]
-            idle, kept[number] = self._idle(known, session)
-            told += idle
+            kept[number], idle = _judged(known, session, self.thresholds)
+            told += [(kind, session, data) for kind, data in idle]
         return told, replace(self, seen=kept)
-
-    def _idle(self, before: Seen | None, session: Session) -> tuple[list[Told], Seen]:
-        """Idle is told once a threshold; a disconnected session is not idle, and who comes back starts anew."""
-        came = before is None or not before.session.connected or bool(before.session.locked and not session.locked)
-        told = 0 if before is None or came or not session.connected else before.told_idle
-        if not session.connected or session.idle is None:
-            return [], Seen(session, told)
-        passed = max((each for each in self.thresholds if each <= session.idle), default=0)
-        if passed > told:
-            return [("idle", session, {"seconds": session.idle})], Seen(session, passed)
-        if told and not passed:
-            return [("active", session, {})], Seen(session, 0)
-        return [], Seen(session, told)
 
 
 def _same(before: Session, now: Session) -> bool:
@@ -78,6 +70,25 @@ def _changes(before: Session | None, now: Session) -> Iterator[str]:
     locked = False if came else was.locked  # to the broker, a lock ends with whoever comes back in
     if now.locked is not None and now.locked != bool(locked):
         yield "lock" if now.locked else "unlock"
+
+
+def _judged(
+    before: Seen | None, session: Session, thresholds: Sequence[int]
+) -> tuple[Seen, list[tuple[str, Mapping[str, Any]]]]:
+    """Idle is told once a threshold; a disconnected session is not idle, and who comes back starts anew."""
+    if not session.connected or session.idle is None:
+        return Seen(replace(session, idle=None)), []
+    came = before is None or not before.session.connected or bool(before.session.locked and not session.locked)
+    earlier = session.idle if came or before is None else before.before_coming
+    earlier = earlier if session.idle >= earlier else 0
+    told = 0 if came or before is None else before.told_idle
+    seen = Seen(replace(session, idle=session.idle - earlier), told, earlier)
+    passed = max((each for each in thresholds if each <= session.idle - earlier), default=0)
+    if passed > told:
+        return replace(seen, told_idle=passed), [("idle", {"seconds": session.idle - earlier})]
+    if told and not passed:
+        return replace(seen, told_idle=0), [("active", {})]
+    return seen, []
 
 
 def line(session: Session) -> dict[str, Any]:

@@ -68,6 +68,7 @@ def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Host:
     monkeypatch.setattr(logind, "hints", lambda ids: {each: HINTS[each] for each in ids if each in HINTS})
     made = Host(Settings(state=tmp_path))
     server = Process(2201, "Xorg", 2200, 1001)
+    monkeypatch.setattr(inside, "account", lambda uid: SimpleNamespace(pw_name="bob", pw_dir="/nowhere"))
     monkeypatch.setattr(xrdp, "servers", lambda running: {10: server})
     monkeypatch.setattr(xrdp, "process", lambda pid: server)
     made._displays.sockets = HERE / "net-unix.txt"
@@ -81,6 +82,31 @@ def test_a_session_of_xrdp_and_of_logind_is_one(host: Host) -> None:
     assert (found["2"].locked, found["8"].locked) == (True, False)
     assert (found["2"].user, found["2"].local) == ("alice", False)
     assert found["2"].idle is not None  # Wayland: what the desktop told logind
+
+
+def test_a_directory_that_is_away_logs_nobody_out(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "5" in {each.number for each in host.sessions()}
+
+    def away(uid: int) -> Any:
+        raise CannotDo("no such user")
+
+    monkeypatch.setattr(inside, "account", away)
+    assert "5" in {each.number for each in host.sessions()}
+    host._names.clear()
+    with pytest.raises(CannotDo):
+        host.sessions()
+
+
+def test_what_cannot_be_read_is_not_nobody(host: Host, tmp_path: Path) -> None:
+    host._displays.sockets = tmp_path / "none"
+    with pytest.raises(CannotDo):
+        host.sessions()
+
+
+def test_what_logind_does_not_let_us_read_is_not_nobody(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(CannotDo):
+        logind.sessions(tmp_path / "file")
 
 
 def test_what_is_asked_is_done_by_logind(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

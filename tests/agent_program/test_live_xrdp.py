@@ -106,7 +106,7 @@ class Story:
         connection.close()
         return row
 
-    def answer(self, row: AgentCommand, seconds: float = SOON) -> tuple[bool | None, str]:
+    def answer(self, row: AgentCommand, seconds: float = 2 * SOON) -> tuple[bool | None, str]:
         wait_for(lambda: AgentCommand.objects.filter(pk=row.pk, done_at__isnull=False).exists(), seconds, "an answer")
         row.refresh_from_db()
         return row.ok, row.detail

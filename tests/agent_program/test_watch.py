@@ -43,28 +43,38 @@ CASES: dict[str, tuple[list[list[Session]], list[str]]] = {
         ["reconnect alice", "lock alice"],
     ),
     "a session without a user never counts": ([[], [Session("1", "")]], []),
-    "idle below the threshold": ([[alice(idle=59)], [alice(idle=59)]], []),
-    "idle": ([[alice(idle=59)], [alice(idle=60)]], ["idle alice 60"]),
-    "idle is told once": ([[alice(idle=60)], [alice(idle=61)]], []),
-    "idle at the next threshold": ([[alice(idle=299)], [alice(idle=301)]], ["idle alice 301"]),
-    "idle for long at the first look": ([[alice(idle=4000)]], ["login alice", "idle alice 4000"]),
-    "active": ([[alice(idle=60)], [alice(idle=0)]], ["active alice"]),
-    "active is told once": ([[alice(idle=60)], [alice(idle=0)], [alice(idle=1)]], []),
-    "active was never idle": ([[alice(idle=30)], [alice(idle=0)]], []),
-    "idle becomes unknown": ([[alice(idle=60)], [alice(idle=None)]], []),
+    "idle below the threshold": ([[alice(idle=0)], [alice(idle=59)], [alice(idle=59)]], []),
+    "idle": ([[alice(idle=0)], [alice(idle=59)], [alice(idle=60)]], ["idle alice 60"]),
+    "idle is told once": ([[alice(idle=0)], [alice(idle=60)], [alice(idle=61)]], []),
+    "idle at the next threshold": ([[alice(idle=0)], [alice(idle=299)], [alice(idle=301)]], ["idle alice 301"]),
+    "to log in is a sign of life, whatever the system has counted": ([[alice(idle=4000)]], ["login alice"]),
+    "idle since the log-in": ([[alice(idle=4000)], [alice(idle=4060)]], ["idle alice 60"]),
+    "active after an old count": ([[alice(idle=4000)], [alice(idle=4060)], [alice(idle=1)]], ["active alice"]),
+    "a new count is a whole one": ([[alice(idle=4000)], [alice(idle=0)], [alice(idle=61)]], ["idle alice 61"]),
+    "active": ([[alice(idle=0)], [alice(idle=60)], [alice(idle=0)]], ["active alice"]),
+    "active is told once": ([[alice(idle=0)], [alice(idle=60)], [alice(idle=0)], [alice(idle=1)]], []),
+    "active was never idle": ([[alice(idle=0)], [alice(idle=30)], [alice(idle=0)]], []),
+    "idle becomes unknown": ([[alice(idle=0)], [alice(idle=60)], [alice(idle=None)]], []),
     "disconnected is not idle": ([[alice(connected=False, idle=0)], [alice(connected=False, idle=600)]], []),
-    "the disconnect ends idleness": ([[alice(idle=60)], [alice(connected=False, idle=61)]], ["disconnect alice"]),
+    "the disconnect ends idleness": (
+        [[alice(idle=0)], [alice(idle=60)], [alice(connected=False, idle=61)]],
+        ["disconnect alice"],
+    ),
     "who comes back and touches nothing": (
         [[alice(idle=60)], [alice(connected=False, idle=90)], [alice(idle=91)]],
-        ["reconnect alice", "idle alice 91"],
+        ["reconnect alice"],
+    ),
+    "who came back and has touched nothing since": (
+        [[alice(connected=False)], [alice(idle=90_000)], [alice(idle=90_059)], [alice(idle=90_060)]],
+        ["idle alice 60"],
     ),
     "a lock leaves idleness as it is": (
-        [[alice(idle=60, locked=False)], [alice(idle=61, locked=True)]],
+        [[alice(idle=0)], [alice(idle=60, locked=False)], [alice(idle=61, locked=True)]],
         ["lock alice"],
     ),
     "an unlock without a hand on the keyboard": (
         [[alice(idle=60, locked=True)], [alice(idle=61, locked=False)]],
-        ["unlock alice", "idle alice 61"],
+        ["unlock alice"],
     ),
 }
 
@@ -73,6 +83,12 @@ CASES: dict[str, tuple[list[list[Session]], list[str]]] = {
 def test_two_looks_mean(name: str) -> None:
     looks, expected = CASES[name]
     assert told(*looks) == expected
+
+
+def test_a_heartbeat_says_how_long_it_was_since_the_person_came() -> None:
+    _told, watch = Watch(thresholds=(60,)).look([alice(idle=90_000)])
+    _told, watch = watch.look([alice(idle=90_007)])
+    assert watch.seen["2"].session.idle == 7
 
 
 def test_without_thresholds_nobody_is_idle() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pwd
 import shlex
 import time
 from collections.abc import Mapping
@@ -52,6 +51,7 @@ class Host:
         self._hints: dict[str, logind.Hints] = {}
         self._lockers: set[int] = set()
         self._asked_at = 0.0
+        self._names: dict[int, str] = {}
         self._idle: dict[str, IdleTime] = {}
         self._no_idle_until: dict[str, float] = {}
 
@@ -75,7 +75,7 @@ class Host:
         known = {each.id: each for each in logind.sessions()}
         leaders = {each.leader: each.id for each in known.values()}
         running = self._displays.now()
-        found = [_of_xrdp(each, logind_session(each.server) or leaders.get(each.leader, "")) for each in running]
+        found = [self._of_xrdp(each, logind_session(each.server) or leaders.get(each.leader, "")) for each in running]
         taken = {each.logind_id for each in found}
         for each in known.values():
             if each.counts and each.id not in taken and "xrdp" not in each.service:
@@ -109,6 +109,18 @@ class Host:
         except CannotDo:
             return "service"
         return parse_jobs(jobs)
+
+    def _of_xrdp(self, session: xrdp.Display, logind_id: str) -> Desk:
+        # A display's number is used again for another session; together with a process's it is not.
+        number = logind_id or f"{session.display}-{session.server}"
+        user = self._name(session.uid)
+        return Desk(number, session.uid, user, f":{session.display}", session.connected, logind_id, session)
+
+    def _name(self, uid: int) -> str:
+        """The user of a session, asked once: a directory that is away for a moment must not look like a log-out."""
+        if uid not in self._names:
+            self._names[uid] = inside.account(uid).pw_name
+        return self._names[uid]
 
     def _session(self, desk: Desk) -> Session:
         hints = self._hints.get(desk.logind_id)
@@ -188,16 +200,6 @@ class Host:
         elif desk.xrdp:
             xrdp.end(desk.xrdp)
         return "logged out"
-
-
-def _of_xrdp(session: xrdp.Display, logind_id: str) -> Desk:
-    # A display's number is used again for another session; together with a process's it is not.
-    number = logind_id or f"{session.display}-{session.server}"
-    try:
-        user = pwd.getpwuid(session.uid).pw_name
-    except KeyError:
-        user = str(session.uid)
-    return Desk(number, session.uid, user, f":{session.display}", session.connected, logind_id, session)
 
 
 def _hints(ids: list[str]) -> dict[str, logind.Hints]:

@@ -45,11 +45,13 @@ class Hints:
 
 
 def sessions(folder: Path = FOLDER) -> list[LogindSession]:
-    """All sessions that logind knows; [] where it does not run."""
+    """All sessions that logind knows; [] where it does not run. Raises CannotDo where they cannot be read."""
     try:
         names = sorted(path.name for path in folder.iterdir() if path.name.isalnum())
-    except OSError:
+    except FileNotFoundError:
         return []
+    except OSError as error:
+        raise CannotDo(f"{folder} cannot be read: {error}") from error
     found = (_session(folder / name) for name in names)
     return [each for each in found if each is not None]
 

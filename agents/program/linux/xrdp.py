@@ -46,7 +46,7 @@ class Displays:
         self._known: dict[int, Process] = {}
 
     def now(self) -> list[Display]:
-        """All sessions of xrdp."""
+        """All sessions of xrdp. Raises CannotDo: that nobody can be seen does not mean that nobody is there."""
         states = parse_sockets(self._text())
         if any(not self._is_there(display) for display in states):
             self._known = servers(processes())
@@ -55,13 +55,15 @@ class Displays:
 
     def _is_there(self, display: int) -> bool:
         known = self._known.get(display)
-        return known is not None and process(known.pid) == known
+        now = process(known.pid) if known else None
+        # Its parent may go before it: xrdp's session manager is restarted.
+        return known is not None and now is not None and (now.name, now.uid) == (known.name, known.uid)
 
     def _text(self) -> str:
         try:
             return self.sockets.read_text(errors="replace")
-        except OSError:
-            return ""
+        except OSError as error:
+            raise CannotDo(f"{self.sockets} cannot be read: {error}") from error
 
 
 def parse_sockets(text: str) -> dict[int, bool]:
