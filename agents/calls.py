@@ -145,11 +145,8 @@ def events(request: Request, _: str) -> Call:
     if boot is Boot.UNKNOWN:
         raise ProtocolError("unknown_boot", "Begin with agent_start, or register.")
     found = filing.file(agent, batch, boot, request.received)
-    new = set()
-    if found:
-        filed = yield Ask(statements.FILE, (agent.pk, batch.boot_id, request.received, json.dumps(found)))
-        new = {seq for (seq,) in filed}
-    yield Ask(statements.TOLD, filing.told(agent, batch, request.received, bool(new)))
+    rows = yield Ask(statements.FILE, filing.params(agent, batch, request.received, found))
+    new = {seq for (seq,) in rows}
     duplicate = {row["seq"] for row in found} - new
     body = {
         "accepted": [news.seq for news in batch.events if news.seq not in duplicate],

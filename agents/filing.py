@@ -42,10 +42,11 @@ def file(agent: Known, batch: Batch, boot: Boot, received: datetime) -> list[dic
     return [row(agent, batch, news, received) for news in batch.events if filed(agent, batch, news, received)]
 
 
-def told(agent: Known, batch: Batch, received: datetime, news: bool) -> tuple[Any, ...]:
-    """The parameters of the statement TOLD."""
+def params(agent: Known, batch: Batch, received: datetime, rows: list[dict[str, Any]]) -> tuple[Any, ...]:
+    """The parameters of the statement FILE: the rows, and what the agent's own row remembers."""
     skew = protocol.skew(received, batch.sent_at).total_seconds()
-    return (agent.boots, agent.booted_at, received, skew, json.dumps(agent.sessions), news, agent.pk)
+    filed = (agent.pk, batch.boot_id, received, json.dumps(rows))
+    return (*filed, agent.boots, agent.booted_at, received, skew, json.dumps(agent.sessions), agent.pk)
 
 
 def begin_boot(

@@ -17,6 +17,8 @@ from broker.core.clock import now
 from broker.core.jobs import wake
 from centers.models import Center, Desktop
 
+UNMATCHED = "No desktop"  # begins the words of those who may be settled by a later scan
+
 
 def token_row(token: str) -> EnrolmentToken:
     """The enrolment token that somebody presents; raises ProtocolError bad_token where it is unknown or ended."""
@@ -35,7 +37,7 @@ def register(said: Registration, received: datetime) -> dict[str, Any]:
     agent = known(said, token.center) or Agent(uuid=fresh_uuid(said), center=token.center, registered_at=received)
     key = protocol.new_key()
     describe(agent, said, received)
-    agent.key_digest = protocol.key_hash(key)
+    agent.key_digest, agent.token = protocol.key_hash(key), token
     settle_desktop(agent, said)
     begin_boot(agent, said.boot_id, said.booted_at, said.sent_at, received)
     agent.save()
@@ -87,30 +89,51 @@ def settle_desktop(agent: Agent, said: Registration) -> None:
     desktop = desktop_of(agent.center, Claim(said.workspace_id, said.hostname, said.addresses))
     if desktop is None:
         if agent.desktop is None:
-            agent.approved = False
+            agent.approved, agent.why = False, unmatched(agent.center, said.workspace_id)
         return
     before = Agent.objects.filter(desktop=desktop).exclude(pk=agent.pk).first()
     same = bool(before and said.fingerprint and before.fingerprint == said.fingerprint)
-    heard = before is not None and not is_silent(before)
-    if agent.desktop_id != desktop.pk and not same and (heard or doubtful(desktop, said.hostname)):
-        # A baked token is readable by every user of the image: it must not take over a neighbour's desktop.
-        agent.desktop, agent.approved = None, False
+    why = "" if agent.desktop_id == desktop.pk else why_not(desktop, said.hostname, before, same)
+    if why:
+        agent.desktop, agent.approved, agent.why = None, False, why[:200]
         return
     if before:
-        before.desktop, before.approved, before.revoked_at = None, False, now()
-        before.save(update_fields=["desktop", "approved", "revoked_at"])
         why = "of the same machine" if same else "that fell silent"
+        before.desktop, before.approved, before.revoked_at = None, False, now()
+        before.why = f"{agent.hostname} took over from this agent {why}."[:200]
+        before.save(update_fields=["desktop", "approved", "revoked_at", "why"])
         audit.record("agent.replaced", f"{agent.hostname} takes over from an agent {why}.", desktop=desktop)
-    agent.desktop, agent.approved = desktop, True
+    agent.desktop, agent.approved, agent.why = desktop, True, ""
     Desktop.objects.filter(pk=desktop.pk).update(os=said.os[:120], rdp_cert_sha256=said.rdp_cert_sha256)
 
 
-def doubtful(desktop: Desktop, hostname: str) -> bool:
-    """Whether a machine can hardly be this desktop: another name, or switched off by all that AWS says (RULES 2)."""
+def unmatched(center: Center, workspace_id: str) -> str:
+    """Why a machine waits that is no desktop of its center."""
+    if workspace_id:
+        return f"{UNMATCHED} of {center}: {workspace_id} is not in its last scan."
+    return f"{UNMATCHED} of {center} with this computer name and one of these addresses."
+
+
+def why_not(desktop: Desktop, hostname: str, before: Agent | None, same: bool) -> str:
+    """Why a machine must wait for a person before it is this desktop's agent; "" where it need not.
+
+    A baked token is readable by every user of the image: it must not take over a neighbour's desktop.
+    """
+    if desktop.barred_agents.exists():
+        return f"An administrator revoked the agent of {desktop}."
+    if same:
+        return ""
+    if before is not None and not is_silent(before):
+        return f"Another machine is the agent of {desktop}, and was heard just now."
+    return doubtful(desktop, hostname)
+
+
+def doubtful(desktop: Desktop, hostname: str) -> str:
+    """Why a machine can hardly be this desktop: another name, or switched off by all that AWS says (RULES 2)."""
     if desktop.computer_name and not protocol.is_called(hostname, desktop.computer_name):
-        return True
+        return f"Its computer name is {hostname}, and that of {desktop} is {desktop.computer_name}."
     wished = desktop.wish not in {"", "stop", "delete"} and desktop.wish_until and desktop.wish_until > now()
-    return desktop.power == Desktop.Power.STOPPED and not wished
+    return f"AWS says that {desktop} is stopped." if desktop.power == Desktop.Power.STOPPED and not wished else ""
 
 
 def desktop_of(center: Center, claim: Claim) -> Desktop | None:
@@ -126,14 +149,15 @@ def desktop_of(center: Center, claim: Claim) -> Desktop | None:
 def settle_waiting(center: Center) -> int:
     """After a scan: machines that registered before AWS had described them get their desktop; returns how many.
 
-    Who registered for a desktop that was known by then was set aside with a reason, and waits for a person.
+    So does a rebuilt one, whose new address was not known. Who was set aside for another reason waits for a person.
     """
     count = 0
     for agent in Agent.objects.filter(center=center, desktop=None, approved=False, revoked_at=None):
         desktop = desktop_of(center, Claim(agent.workspace_id, agent.hostname, agent.addresses))
-        if desktop is None or desktop.sighted_at is None or desktop.sighted_at < agent.registered_at:
+        if desktop is None or not agent.why.startswith(UNMATCHED):
             continue
-        if not doubtful(desktop, agent.hostname) and not Agent.objects.filter(desktop=desktop).exists():
+        before = Agent.objects.filter(desktop=desktop).first()
+        if before is None and not why_not(desktop, agent.hostname, None, same=False):
             count += settled(agent, desktop)
     return count
 
@@ -143,7 +167,7 @@ def settled(agent: Agent, desktop: Desktop) -> bool:
     try:
         with transaction.atomic():
             mine = Agent.objects.filter(pk=agent.pk, desktop=None, revoked_at=None)
-            if not mine.update(desktop=desktop, approved=True):
+            if not mine.update(desktop=desktop, approved=True, why=""):
                 return False
             audit.record("agent.registered", f"{agent.hostname} waited, and is {desktop}.", desktop=desktop)
     except IntegrityError:

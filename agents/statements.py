@@ -9,22 +9,24 @@ LOCKED = f"{KNOWN} FOR NO KEY UPDATE"
 
 # What is there already (agent, boot, seq) is left alone and not returned: it is a duplicate.
 FILE = """
-INSERT INTO agents_agentevent (agent_id, boot_id, received_at, seq, type, "user", sid, local, os_session, at, told_at,
-                               data, outcome, error)
-SELECT %s::bigint, %s::varchar, %s::timestamptz, seq, type, "user", sid, local, os_session, at, told_at, data, '', ''
-FROM ROWS FROM (jsonb_to_recordset(%s::jsonb) AS (
-    seq bigint, type varchar, "user" varchar, sid varchar, local boolean, os_session varchar, at timestamptz,
-    told_at timestamptz, data jsonb)) WITH ORDINALITY
-ORDER BY ordinality
-ON CONFLICT (agent_id, boot_id, seq) DO NOTHING
-RETURNING seq
-"""
-
-TOLD = """
-UPDATE agents_agent
-SET boots = %s::varchar[], booted_at = %s::timestamptz, last_seen = %s::timestamptz, silent = false,
-    skew_seconds = %s::double precision, sessions = %s::jsonb, waiting = waiting OR %s::boolean
-WHERE id = %s::bigint
+WITH filed AS (
+    INSERT INTO agents_agentevent (outcome, error, agent_id, boot_id, received_at,
+                                   seq, type, "user", sid, local, os_session, at, told_at, data)
+    SELECT '', '', %s::bigint, %s::varchar, %s::timestamptz,
+           seq, type, "user", sid, local, os_session, at, told_at, data
+    FROM ROWS FROM (jsonb_to_recordset(%s::jsonb) AS (
+        seq bigint, type varchar, "user" varchar, sid varchar, local boolean, os_session varchar, at timestamptz,
+        told_at timestamptz, data jsonb)) WITH ORDINALITY
+    ORDER BY ordinality
+    ON CONFLICT (agent_id, boot_id, seq) DO NOTHING
+    RETURNING seq
+), told AS (
+    UPDATE agents_agent
+    SET boots = %s::varchar[], booted_at = %s::timestamptz, last_seen = %s::timestamptz, silent = false,
+        skew_seconds = %s::double precision, sessions = %s::jsonb, waiting = waiting OR EXISTS (SELECT FROM filed)
+    WHERE id = %s::bigint
+)
+SELECT seq FROM filed
 """
 
 POLLED = """

@@ -4,12 +4,13 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models import BooleanField, Case, Count, OuterRef, QuerySet, Subquery, When
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from broker.core import audit, words
+from broker.core.clock import now
 from broker.core.models import Job
 from broker.core.pages import Action, Pages, Refused
 from centers import checks
@@ -49,6 +50,13 @@ def counted(rows: QuerySet[Any]) -> Coalesce:
     """How many of these rows a center has, without a join that multiplies."""
     grouped = rows.filter(center=OuterRef("pk")).order_by().values("center").annotate(number=Count("pk"))
     return Coalesce(Subquery(grouped.values("number")), 0)
+
+
+def tokens(center: Center) -> QuerySet[Any]:
+    """Its enrolment tokens, newest first, each with whether its time is up and how many machines came with it."""
+    expired = Case(When(expires_at__lte=now(), then=True), default=False, output_field=BooleanField())
+    found: QuerySet[Any] = center.enrolment_tokens.annotate(count=Count("machines"), expired=expired)
+    return found.order_by("-created_at")
 
 
 class CenterPages(Pages):
@@ -115,5 +123,5 @@ class CenterPages(Pages):
             "center": row,
             "findings": row.config.get("findings", []),
             "checked_at": datetime.fromisoformat(checked) if checked else None,
-            "tokens": row.enrolment_tokens.order_by("-created_at"),
+            "tokens": tokens(row),
         }

@@ -39,40 +39,38 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
-        headers = dict(scope["headers"])
         path = scope["path"]
-        closing = False
-        if path.startswith(PREFIX):
-            try:
-                given = await self.called(path.removeprefix(PREFIX), scope, headers, receive)
-            except Unread as unread:
-                given, closing = unread.answer, True
-            content, kind = given.content
-            await reply(send, given.status, content, kind, given.retry_after, closing)
-        else:
-            await reply(send, *await self.other(path, scope, headers))
+        if not path.startswith(PREFIX):
+            await reply(send, *await self.other(path, scope, dict(scope["headers"])))
+            return
+        try:
+            given, closing = await self.called(path.removeprefix(PREFIX), scope, receive), False
+        except Unread as unread:
+            given, closing = unread.answer, True
+        await reply(send, given.status, *given.content, given.retry_after, closing)
 
-    async def called(self, path: str, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive) -> Answer:
+    async def called(self, path: str, scope: Scope, receive: Receive) -> Answer:
         """A call of the protocol, within its limits. Raises Unread."""
+        headers = dict(scope["headers"])
         authorization = headers.get(b"authorization", b"").decode("latin-1")
         who, address = key_hash(authorization), address_of(scope, headers)
+        length = headers.get(b"content-length", b"")
+        headers.clear()  # thousands of these calls wait at a time: keep what uvicorn still looks for
+        scope["headers"][:] = [each for each in scope["headers"] if each[0] == b"connection"]
         wait = self.limits.enter(path, who, address, time.monotonic())
-        body = await body_of(receive, headers.get(b"content-length", b""))
+        body = await body_of(receive, length)
         if wait:
             given = refusal("slow_down", 429, f"Too much at once. Come again in {wait} seconds.", wait)
         else:
             query = scope["query_string"].decode("latin-1")
-            given = await self.done(Request(scope["method"], path, query, authorization, body, now(), self.ca))
+            call = answer(Request(scope["method"], path, query, authorization, body, now(), self.ca))
+            try:
+                given = await self.database.drive(call)
+            except database.AWAY as error:
+                log.warning("The database did not answer an agent: %s", type(error).__name__)
+                given = AWAY_ANSWER
         self.count(path, who, address, given)
         return given
-
-    async def done(self, request: Request) -> Answer:
-        """The call's answer, or that the database is away."""
-        try:
-            return await self.database.drive(answer(request))
-        except database.AWAY as error:
-            log.warning("The database did not answer an agent: %s", type(error).__name__)
-            return AWAY_ANSWER
 
     def count(self, path: str, who: str, address: str, given: Answer) -> None:
         """What the call costs its sender, what the figures tell, and whether the workers have something to do."""

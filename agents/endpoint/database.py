@@ -1,8 +1,9 @@
 """The endpoint's driver: takes a call's steps on a pool of psycopg's asynchronous connections."""
 
 import asyncio
+import select
+import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack
 from datetime import datetime
 from typing import Any
 
@@ -13,19 +14,21 @@ from psycopg import AsyncConnection, InterfaceError, OperationalError
 from psycopg_pool import AsyncConnectionPool
 
 from agents.calls import Answer, Ask, Call, Enrol, Hold, Listen, Step, Together
-from agents.endpoint.waiters import Waiters
+from agents.endpoint.waiters import Waiters, settle
 from agents.protocol import ProtocolError, Registration
 from agents.registration import register
 from broker.core.clock import now
 
 POOL_SIZE = 8
-PATIENCE = 8.0  # seconds for a connection, or for a statement: then the database is away
+PATIENCE = 8.0  # seconds for a statement: then the database is away
+AWAY_FOR = 2.0  # seconds for which nobody else tries a database that gave no connection
 NAMED = frozenset({"dbname", "user", "password", "host", "port", "sslmode"})
 ENROLLING = 4  # registrations at once; each has a thread and a connection
 
 # The pool's own, and the ORM's, by which machines register.
 AWAY = (OperationalError, InterfaceError, DjangoOperationalError, DjangoInterfaceError, TimeoutError)
-Pool = AsyncConnectionPool[AsyncConnection[tuple[Any, ...]]]
+Connection = AsyncConnection[tuple[Any, ...]]
+Pool = AsyncConnectionPool[Connection]
 
 
 def new_pool() -> Pool:
@@ -38,96 +41,143 @@ def new_pool() -> Pool:
         min_size=1,
         max_size=POOL_SIZE,
         timeout=PATIENCE,
-        check=AsyncConnectionPool.check_connection,
+        check=check,
         open=False,
         name="endpoint",
     )
 
 
+async def check(idle: Connection) -> None:
+    """Raises one of AWAY where the server has ended the connection. Nobody speaks on an idle one, except to end it."""
+    poll = select.poll()
+    poll.register(idle.fileno(), select.POLLIN)
+    if poll.poll(0):
+        await AsyncConnectionPool.check_connection(idle)
+
+
 class Database:
-    """Takes the steps of calls."""
+    """Takes the steps of calls. Thousands of them wait at a time, so what a waiting one has in hand is small."""
 
     def __init__(self, pool: Pool, waiters: Waiters) -> None:
         self.pool, self.waiters = pool, waiters
         self.threads = ThreadPoolExecutor(ENROLLING, "enrol")
+        # After a restart ten thousand agents come at once: they wait here, where that costs less than in the pool.
+        self._turns = asyncio.Semaphore(POOL_SIZE)
+        self._away_until = 0.0
+
+    async def lend(self) -> Connection:
+        """A connection, in turn; give it back. Raises one of AWAY."""
+        await self._turns.acquire()
+        try:
+            if time.monotonic() < self._away_until:
+                raise OperationalError("The database was away a moment ago.")
+            try:
+                return await self.pool.getconn()
+            except AWAY:
+                self._away_until = time.monotonic() + AWAY_FOR
+                raise
+        except BaseException:
+            self._turns.release()
+            raise
+
+    async def give_back(self, connection: Connection) -> None:
+        """The pool ends what is not committed."""
+        try:
+            await self.pool.putconn(connection)
+        finally:
+            self._turns.release()
 
     async def drive(self, call: Call) -> Answer:
         """Take the steps of a call until it has its answer. Raises one of AWAY."""
-        async with Errand(self) as errand:
-            try:
-                step = next(call)
-                while True:
-                    try:
-                        result = await errand.take(step)
-                    except ProtocolError as refusal:
-                        step = call.throw(refusal)
-                    else:
-                        step = call.send(result)
-            except StopIteration as end:
-                answer: Answer = end.value
-        return answer
+        errand = Errand(self)
+        try:
+            step = next(call)
+            while True:
+                try:
+                    result = await (errand.hold(step.seconds) if isinstance(step, Hold) else errand.take(step))
+                except ProtocolError as refusal:
+                    step = call.throw(refusal)
+                else:
+                    step = call.send(result)
+        except StopIteration as end:
+            await errand.commit()
+            answer: Answer = end.value
+            return answer
+        finally:
+            await errand.close()
 
     async def ask(self, sql: str, params: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         """The rows of one statement. Raises one of AWAY."""
-        async with Errand(self) as errand:
-            rows: list[tuple[Any, ...]] = await errand.take(Ask(sql, params))
-        return rows
+        errand = Errand(self)
+        try:
+            return await errand.ask(sql, params)
+        finally:
+            await errand.close()
 
 
 class Errand:
     """What one call has in its hands: a connection while it needs one, its place among the waiters."""
 
+    __slots__ = ("_agent", "_connection", "_database", "_together", "_waiter")
+
     def __init__(self, database: Database) -> None:
-        self.database = database
-        self.stack = AsyncExitStack()
-        self.connection: AsyncConnection[tuple[Any, ...]] | None = None
-        self.waiter: asyncio.Future[bool] | None = None
-        self.agent = 0
-
-    async def __aenter__(self) -> "Errand":
-        return self
-
-    async def __aexit__(self, *raised: Any) -> None:
-        if self.waiter is not None:
-            self.database.waiters.forget(self.agent, self.waiter)
-        await self.stack.__aexit__(*raised)
+        self._database = database
+        self._connection: Connection | None = None
+        self._together = False
+        self._waiter: asyncio.Future[bool] | None = None
+        self._agent = 0
 
     async def take(self, step: Step) -> Any:
         """The outcome of one step."""
         match step:
             case Ask(sql, params):
-                async with asyncio.timeout(2 * PATIENCE):  # a server that hangs enforces no limit of its own
-                    cursor = await (await self.connected()).execute(sql, params)
-                    return await cursor.fetchall() if cursor.description else []
+                return await self.ask(sql, params)
             case Together():
-                await self.stack.enter_async_context((await self.connected()).transaction())
+                await self.ask("BEGIN", ())
+                self._together = True
             case Enrol(said, received):
                 loop = asyncio.get_running_loop()
-                return await loop.run_in_executor(self.database.threads, enrolled, said, received)
+                return await loop.run_in_executor(self._database.threads, enrolled, said, received)
             case Listen(agent):
-                self.agent, self.waiter = agent, self.database.waiters.listen(agent)
-            case Hold(seconds):
-                return await self.hold(seconds)
+                self._agent, self._waiter = agent, self._database.waiters.listen(agent)
         return None
 
-    async def connected(self) -> AsyncConnection[tuple[Any, ...]]:
-        """This call's connection, taken from the pool when first needed."""
-        if self.connection is None:
-            self.connection = await self.stack.enter_async_context(self.database.pool.connection())
-        return self.connection
+    async def ask(self, sql: str, params: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        """The rows of a statement, on this call's connection, which is taken from the pool when first needed."""
+        if self._connection is None:
+            self._connection = await self._database.lend()
+        async with asyncio.timeout(2 * PATIENCE):  # a server that hangs enforces no limit of its own
+            cursor = await self._connection.execute(sql, params)
+            return await cursor.fetchall() if cursor.description else []
 
     async def hold(self, seconds: int) -> datetime | None:
         """Wait without a connection; the time when woken or when the time is up, None where it could not be held."""
-        if self.waiter is None:
+        if self._waiter is None:
             return None
-        await self.stack.aclose()
-        self.connection = None
+        await self._give_back()
+        up = asyncio.get_running_loop().call_later(seconds, settle, self._waiter, True)
         try:
-            async with asyncio.timeout(seconds):
-                woken = await self.waiter
-        except TimeoutError:
-            woken = True
+            woken = await self._waiter
+        finally:
+            up.cancel()
         return now() if woken else None
+
+    async def commit(self) -> None:
+        """What was done together, stands."""
+        if self._together:
+            await self.ask("COMMIT", ())
+            self._together = False
+
+    async def close(self) -> None:
+        """Leave nothing behind."""
+        if self._waiter is not None:
+            self._database.waiters.forget(self._agent, self._waiter)
+        await self._give_back()
+
+    async def _give_back(self) -> None:
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            await self._database.give_back(connection)
 
 
 def enrolled(said: Registration, received: datetime) -> dict[str, Any]:

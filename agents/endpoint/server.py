@@ -8,7 +8,6 @@ import signal
 import socket
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import h11
 import uvicorn
@@ -115,13 +114,9 @@ class Endpoint:
         self.waiters = Waiters(limit * 9 // 10)  # the rest is for events: polls beyond are answered at once
         self.database = Database(new_pool(), self.waiters)
         self.bell, self.ear = Bell(), Ear(self.database)
-        self.server = Server(config(options, self, limit), self.waiters)
         figures = Figures(self.waiters.__len__, lambda: len(self.server.server_state.connections))
-        self.application = Application(self.database, options.limits, self.bell, figures, broker_ca)
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """One request."""
-        await self.application(scope, receive, send)
+        application = Application(self.database, options.limits, self.bell, figures, broker_ca)
+        self.server = Server(config(options, application, limit), self.waiters)
 
     async def serve(self) -> None:
         """Until a signal."""
@@ -137,7 +132,7 @@ class Endpoint:
             await self.database.pool.close()
 
 
-def config(options: Options, application: Endpoint, limit: int) -> uvicorn.Config:
+def config(options: Options, application: Application, limit: int) -> uvicorn.Config:
     """uvicorn's settings: no access log, no websockets, no header of a proxy believed (we look ourselves)."""
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # not a line for each stranger's garbage
     return uvicorn.Config(

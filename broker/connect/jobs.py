@@ -12,7 +12,7 @@ HANDLERS: dict[str, Kind] = {
     "poll": inventory.KIND,
     "wait_for_start": launches.KIND,
     "wait_for_stop": launches.KIND,
-    "check_status": queue.KIND,
+    "pool_stats": queue.KIND,
     "power": power.KIND,
     "deploy": deploy.KIND,
     "release": Kind(run=actions.run_release, lease=ROWS, rows_only=True),

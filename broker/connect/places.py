@@ -49,7 +49,7 @@ def look() -> None:
     that is still to come sees the place. Where a process died in between, housekeeping asks again.
     """
     if not Job.objects.filter(key=KEY, state=Job.State.PENDING).exists():
-        enqueue(Wish("check_status", "queue:", "the queue for desktops", key=KEY, cause="connect", priority=URGENT))
+        enqueue(Wish("pool_stats", "queue:", "the queue for desktops", key=KEY, cause="connect", priority=URGENT))
 
 
 def keep_looking() -> None:

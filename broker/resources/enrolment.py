@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -22,6 +21,9 @@ from broker.core.pages import SeeOther, needs
 from centers.models import Center
 from centers.pages import CenterPages
 
+LASTS = {"1": "1 day", "30": "30 days", "365": "1 year"}  # what may be chosen beside "until it is revoked"
+NOTE_LENGTH = 200
+
 
 def ca_sha256() -> str:
     """SHA-256 of the certificate that agents shall know the broker by; "" where none is configured (RULES 4)."""
@@ -32,8 +34,8 @@ def ca_sha256() -> str:
 
 
 @transaction.atomic
-def issue(center: Center, made_by: str = "", days: int | None = None) -> str:
-    """A new token; returns the enrolment string, which is stored nowhere."""
+def issue(center: Center, made_by: str = "", days: int | None = None, note: str = "") -> str:
+    """A new token, valid for so many days or until it is revoked; returns its string, which is stored nowhere."""
     token, moment = new_key(), now()
     EnrolmentToken.objects.create(
         center=center,
@@ -41,9 +43,12 @@ def issue(center: Center, made_by: str = "", days: int | None = None) -> str:
         hint=token[:6],
         created_at=moment,
         created_by=made_by[:200],
+        note=note[:NOTE_LENGTH],
         expires_at=moment + timedelta(days=days) if days else None,
     )
-    audit.record("agent.token_created", f"Enrolment token {token[:6]}… made.", subject=center)
+    until = f", valid for {days} days" if days else ""
+    about = f" for “{note[:NOTE_LENGTH]}”" if note else ""
+    audit.record("agent.token_created", f"Enrolment token {token[:6]}… made{about}{until}.", subject=center)
     digest = ca_sha256()
     return enrolment_string(token, digest) if digest else token
 
@@ -62,10 +67,11 @@ def revoke(token: EnrolmentToken) -> bool:
 def make_token(request: HttpRequest, pk: int) -> HttpResponse:
     """Make one, and show it this once: the answer is the page itself, and nothing keeps it."""
     center = get_object_or_404(Center, pk=pk)
-    days: Any = request.POST.get("valid", "")
-    text = issue(center, str(request.user), int(days) if days in {"30", "365"} else None)
+    days, note = request.POST.get("valid", ""), request.POST.get("note", "").replace("\x00", "").strip()
+    text = issue(center, str(request.user), int(days) if days in LASTS else None, note)
     back = CenterPages.url("edit", center)
-    context = CenterPages.context(request, center, text=text, cancel_url=back, list_title=CenterPages.title)
+    more = {"text": text, "broker": settings.AGENT_URL, "cancel_url": back, "list_title": CenterPages.title}
+    context = CenterPages.context(request, center, **more)
     return render(request, "centers/enrolment_token.html", context)
 
 

@@ -209,13 +209,14 @@ def test_a_center_with_desktops_or_pools_is_not_deleted(admin: Client) -> None:
 
 def test_an_enrolment_token_is_shown_once_and_revoked(admin: Client) -> None:
     row = make.center()
-    response = admin.post(f"{LIST}{row.pk}/enrolment/", {"valid": "30"})
+    response = admin.post(f"{LIST}{row.pk}/enrolment/", {"valid": "30", "note": "<b>Image</b> 7"})
     text = re.search(r"<code>([^<]+)</code>", response.content.decode())
     assert text
     token = EnrolmentToken.objects.get()
     assert token.digest == key_hash(text[1].partition(".")[0]) and token.expires_at
     page = admin.get(f"{LIST}{row.pk}/")
     assert text[1] not in page.content.decode() and f"{token.hint}…" in words(page)
+    assert "&lt;b&gt;Image&lt;/b&gt; 7" in page.content.decode() and "Never" in words(page)
     admin.post(f"{LIST}{row.pk}/enrolment/{token.pk}/revoke/")
     token.refresh_from_db()
     assert token.revoked_at

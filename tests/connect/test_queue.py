@@ -25,7 +25,7 @@ from tests.connect.test_statements import POLL, statements, within
 pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 POLLED = {"HX-Request": "true", "X-Usher-Poll": "1"}
-KINDS = {"check_status": queue.KIND}
+KINDS = {"pool_stats": queue.KIND}
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def frees(desktop: Desktop | None = None) -> None:
 def looks() -> None:
     """The worker looks at the queue. (Asked for after the commit, which tests/races has: a test here never commits.)"""
     places.look()
-    Job.objects.filter(kind="check_status", state="pending").update(run_at=now())
+    Job.objects.filter(kind="pool_stats", state="pending").update(run_at=now())
     jobs.step(KINDS)
 
 
@@ -98,7 +98,7 @@ def test_who_waits_gets_the_desktop_that_becomes_free_and_goes_on_to_its_launch(
     answer = browser.get(address, headers=POLLED)
     assert answer.headers["HX-Redirect"] == f"/launches/{launch.pk}/"
     assert browser.get(address).headers["Location"] == f"/launches/{launch.pk}/"
-    assert not Job.objects.filter(kind="check_status", state="pending").exists()
+    assert not Job.objects.filter(kind="pool_stats", state="pending").exists()
 
 
 def test_the_queue_is_served_in_the_order_of_arrival(policy: Policy, center: Center, clock: Any) -> None:
@@ -130,11 +130,11 @@ def test_who_comes_while_others_wait_does_not_jump_the_queue(policy: Policy, cen
 def test_the_job_that_looks_is_asked_for_again_while_anybody_waits(policy: Policy, center: Center) -> None:
     browser, _ = arrives(policy, center)
     housekeeping.run(Job())
-    assert not Job.objects.filter(kind="check_status").exists()
+    assert not Job.objects.filter(kind="pool_stats").exists()
     presses(browser, policy)
     for _ in range(2):
         housekeeping.run(Job())
-    job = Job.objects.get(kind="check_status")
+    job = Job.objects.get(kind="pool_stats")
     jobs.step(KINDS)
     job.refresh_from_db()
     assert (job.state, job.reason) == ("pending", "1 person waits for a desktop.")

@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from broker.core.pages import Action, Pages
-from broker.resources.desktops import actions
+from broker.resources.desktops import actions, agent_actions
 from broker.resources.desktops.filters import DesktopFilter
 from broker.resources.desktops.forms import DesktopForm
 from broker.resources.desktops.page_facts import facts
@@ -114,6 +114,7 @@ class DesktopPages(Pages):
             confirm="Power plans then decide when it runs. AWS bills a monthly WorkSpace by the hour from next month.",
             applies=lambda row: actions.present(row) and row.running_mode in {"AUTO_STOP", actions.ALWAYS_ON},
         ),
+        **agent_actions.ACTIONS,
         "log": Action("View log", url=lambda row: f"{reverse('log:list')}?desktop=desktop:{row.pk}", permission="view"),
         "delete_disk": Action(
             "Delete from disk",

@@ -187,14 +187,14 @@ def decide(request: HttpRequest, pk: int) -> HttpResponse:
 def decided(request: HttpRequest, agent: Agent) -> str:
     """Carry out the decision; returns it in words, raises Refused."""
     if request.POST.get("decision") == "reject":
-        told(request, agent, "rejected", {"revoked_at": now()})
+        told(request, agent, "rejected", {"revoked_at": now(), "why": f"Rejected by {request.user}."[:200]})
         return f"The agent of {agent} is rejected; its key no longer works."
     form = ApproveForm(request.POST or None, agent=agent, prefix=str(agent.pk))
     desktop = form.cleaned_data.get("desktop") if form.is_valid() else None
     if desktop is None:
         raise Refused("Choose the desktop that this agent runs on.")
     try:
-        told(request, agent, "approved", {"desktop": desktop, "approved": True}, desktop)
+        told(request, agent, "approved", {"desktop": desktop, "approved": True, "why": ""}, desktop)
     except IntegrityError:
         raise Refused(f"{desktop} was given to another agent in this very moment.") from None
     return f"The agent of {agent} belongs to {desktop} now."
@@ -205,6 +205,8 @@ def told(request: HttpRequest, agent: Agent, verb: str, change: dict[str, Any], 
     """Store a decision about an agent, with its log entry; raises Refused or IntegrityError where one was faster."""
     if not Agent.objects.filter(pk=agent.pk, desktop=None, revoked_at=None).update(**change):
         raise Refused(f"The agent of {agent} was decided about already.")
+    if desktop is not None:
+        desktop.barred_agents.update(barred_from=None)
     audit.record(f"agent.{verb}", f"Agent of {agent} {verb}.", actor=request.user, subject=agent, desktop=desktop)
 
 
