@@ -41,7 +41,7 @@ from tests.services import wait_for
 
 __all__ = ["aws"]
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
-KINDS = {"check_status": queue.KIND}
+KINDS = {"pool_stats": queue.KIND}
 DOOR = "127.99.7.1"  # where the desktops of the last test answer at their RDP port
 
 
@@ -104,7 +104,7 @@ def test_the_seats_are_given_once_and_the_others_stand_in_line_and_are_served_in
 
     def look(_: int) -> None:
         for _ in range(6):
-            Job.objects.filter(kind="check_status", state="pending").update(run_at=now())
+            Job.objects.filter(kind="pool_stats", state="pending").update(run_at=now())
             jobs.step(KINDS)
 
     together(2, look)
