@@ -10,18 +10,23 @@ from django.utils.functional import lazy
 from django.utils.html import format_html
 
 from authservers.models import AuthenticationServer
-from broker.core.forms import ConfigForm, SecretField, Section, unless, when
+from broker.core.forms import ConfigForm, DurationField, SecretField, Section, unless, when
 from centers import checks
 from centers.models import Center, Desktop
 from centers.regions import regions
 
 KINDS = {"workspaces": "Amazon WorkSpaces"}
 REFRESH = [(0, "Never"), *[(minutes, f"Every {minutes} minutes") for minutes in (2, 5, 10, 15, 30, 60)]]
+HOURS = [(hours, f"{hours} hours" if hours > 1 else "1 hour") for hours in (1, 2, 4, 8, 12, 24, 48, 72)]
 POLICY_URL = "/setup/centers/aws-policy.json"
 ASKED = {"region", "directory_id", "server", "auth", "access_key", "secret_key", "role_arn", "external_id", "proxy"}
 PLACE = {"server", "directory_id", "region"}
 ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,512}")
 PROXY = re.compile(r"https?://[A-Za-z0-9._-]+(:\d{1,5})?/?|https?://\[[0-9a-fA-F:]+\](:\d{1,5})?/?")
+
+
+ROGUE = ["rogue", "rogue_policy", "rogue_wait", "rogue_text", "rogue_ignores_local", "rogue_ignored"]
+SILENT = ["silent_warn_hours", "silent_stop_hours"]
 
 
 class CenterForm(ConfigForm):
@@ -48,14 +53,32 @@ class CenterForm(ConfigForm):
         help_text="How often AWS is asked for all WorkSpaces. Never: only when somebody clicks Scan.",
     )
 
+    rogue_wait = DurationField((0, 30, 60, 120, 180, 300, 600), label="Log out after", initial=60)
+    silent_warn_hours = forms.TypedChoiceField(
+        label="Warn when unused and silent for",
+        coerce=int,
+        choices=[(0, "Never"), *HOURS],
+        initial=12,
+        help_text="A desktop that runs without a session while its Usher Agent is silent. The log says so.",
+    )
+    silent_stop_hours = forms.TypedChoiceField(
+        label="Then shut down after",
+        coerce=int,
+        choices=[(0, "Never"), *HOURS],
+        initial=0,
+        help_text="The job can be seen and cancelled until then.",
+    )
+
     class Meta:
         model = Center
         fields: ClassVar = [
             "kind", "name", "server", "directory_id", "region", "auth", "offer_desktops", "refresh_minutes",
             "init_unavailable", "new_deletable", "offer_bound", "observe_only", "freeze_plans",
-            "start_deadline_minutes", "notes",
+            "start_deadline_minutes", "notes", *ROGUE, *SILENT,
         ]  # fmt: skip
-        widgets: ClassVar = {"notes": forms.Textarea(attrs={"rows": 3})}
+        widgets: ClassVar = {
+            name: forms.Textarea(attrs={"rows": 3}) for name in ("notes", "rogue_text", "rogue_ignored")
+        }
         help_texts: ClassVar = {
             "offer_desktops": "Off: nobody is offered a desktop of this center. Those who have one keep it.",
             "init_unavailable": "Nobody is offered a new desktop until an administrator makes it available.",
@@ -63,6 +86,10 @@ class CenterForm(ConfigForm):
             "offer_bound": "AWS binds most WorkSpaces to one user. “Anyone in the pool” offers them to others, too.",
             "observe_only": "For the first import of an estate in use: nothing is stopped, released or logged out.",
             "freeze_plans": "Plans wait while this is ticked, for example while AWS has an outage.",
+            "rogue": "People who log in to a desktop past the broker. The Usher Agent tells of them.",
+            "rogue_policy": "The plans of its rogue section act on what they are assigned. Empty: the Default policy.",
+            "rogue_text": "Empty: it says what will happen, when and why.",
+            "rogue_ignored": "One a line, with * for any letters: CORP\\svc-*. They are never assigned or logged out.",
             "start_deadline_minutes": "Minutes. A late deployment is shown as late; its user keeps the assignment.",
         }
 
@@ -73,6 +100,8 @@ class CenterForm(ConfigForm):
         Section("Options", "What happens with the desktops of this center.",
                 ["offer_desktops", "refresh_minutes", "init_unavailable", "new_deletable", "offer_bound",
                  "observe_only", "freeze_plans", "start_deadline_minutes", "notes"]),
+        Section("Rogue Users", "Who logs in to a desktop that nobody gave them.", ROGUE),
+        Section("Silent Desktops", "What runs for nobody, and does not answer, costs money.", SILENT),
     ]  # fmt: skip
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -88,7 +117,13 @@ class CenterForm(ConfigForm):
             "secret_key": unless("auth", "default"),
             "role_arn": when("auth", "assume_role"),
             "external_id": when("auth", "assume_role"),
+            "rogue_policy": when("rogue", Center.Rogue.ASSIGN),
+            "rogue_wait": when("rogue", Center.Rogue.PREVENT),
+            "rogue_text": when("rogue", Center.Rogue.PREVENT),
+            "silent_stop_hours": unless("silent_warn_hours", 0),
         }
+        for name in (*ROGUE, *SILENT):
+            self.fields[name].required = False  # what is not sent stays as it is
         if self.chosen("auth") != Center.Auth.ACCESS_KEY:
             self.fields["access_key"].required = self.fields["secret_key"].required = False
         minutes = self.instance.refresh_minutes

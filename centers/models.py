@@ -21,6 +21,11 @@ class Center(models.Model):
         DEFAULT = "default", "Use the broker's own role or credential chain"
         ASSUME_ROLE = "assume_role", "Assume an IAM role"
 
+    class Rogue(models.TextChoices):
+        IGNORE = "ignore", "Do not assign"
+        ASSIGN = "assign", "Always assign"
+        PREVENT = "prevent", "Prevent rogue login"
+
     class Status(models.TextChoices):
         NEW = "new", "Not scanned yet"
         ONLINE = "online", "Online"
@@ -49,6 +54,19 @@ class Center(models.Model):
     offer_bound = models.CharField("Offer bound WorkSpaces to", max_length=10, choices=Bound, default=Bound.OWNER)
     observe_only = models.BooleanField("Observe only", default=False)
     freeze_plans = models.BooleanField("Freeze plans", default=False)
+    # who logs in past the broker (SPEC 2.1.2, 3.5.5)
+    rogue = models.CharField("Assign rogue users", max_length=10, choices=Rogue, default=Rogue.IGNORE)
+    # Policies stand above centers: this is a row that is named here and read there.
+    rogue_policy = models.ForeignKey(
+        "policies.Policy", models.PROTECT, verbose_name="Rogue policy", null=True, blank=True, related_name="+"
+    )
+    rogue_wait = models.PositiveIntegerField("Log out after", default=60, help_text="seconds")
+    rogue_text = models.TextField("Warning", max_length=1000, blank=True)
+    rogue_ignores_local = models.BooleanField("Ignore local accounts", default=True)
+    rogue_ignored = models.TextField("Ignore these accounts", max_length=4095, blank=True)
+    # machines that run for nobody while their agent is silent (RULES 21); 0 is never
+    silent_warn_hours = models.PositiveSmallIntegerField("Warn when unused and silent for", default=12)
+    silent_stop_hours = models.PositiveSmallIntegerField("Then shut down after", default=0)
     start_deadline_minutes = models.PositiveIntegerField("A deployment is late after", default=60)
     status = models.CharField(max_length=10, choices=Status, default=Status.NEW)
     status_reason = models.TextField(blank=True)

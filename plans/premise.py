@@ -173,7 +173,8 @@ def _assignment(premise: JobPremise, facts: Facts) -> Verdict | None:
 def _session(premise: JobPremise, facts: Facts) -> Verdict | None:
     """Whether the session it was planned for is still the last one, and a silent agent still silent (RULES 21)."""
     due = premise.due
-    if due.because == Event.SILENT and not facts.agent_silent:
+    heard = facts.agent_heard is not None and facts.agent_heard > due.since
+    if due.because == Event.SILENT and (heard or not facts.agent_silent):
         return _cancel("the agent is heard again")
     if due.because not in ANY_SESSION and facts.epoch != premise.epoch:
         return _cancel("a newer session has begun")

@@ -37,9 +37,9 @@ TOLD: dict[Action, str] = {
     Action.POWER_OFF: "this desktop will be powered off",
     Action.REBOOT: "this desktop will be restarted",
     Action.RELEASE: "this desktop will go back to its pool",
-    Action.LOG_OUT: "you will be logged out",
-    Action.LOCK: "your session will be locked",
-    Action.DISCONNECT: "you will be disconnected",
+    Action.LOG_OUT: "you will be logged out of this desktop",
+    Action.LOCK: "this desktop will be locked",
+    Action.DISCONNECT: "you will be disconnected from this desktop",
 }
 WHY: dict[Event, str] = {
     Event.IDLE: "nobody has used it for {wait}",

@@ -91,7 +91,7 @@ def run_session_command(job: Job) -> Result:
     desktop, against = standing(job)
     if against is not None or desktop is None:
         return against or Moot("The desktop is gone.")
-    sessions = list(DesktopSession.objects.filter(desktop=desktop, ended_at=None).exclude(user_name=""))
+    sessions = meant(job, desktop)
     if not sessions:
         return Moot("Nobody has a session there.")
     agent: Agent | None = facts.reachable(desktop)
@@ -102,6 +102,15 @@ def run_session_command(job: Job) -> Result:
         command(agent, job.kind, why, {"session": session.os_session})
     audit.record(f"session.{job.kind}", f"Asked the agent to {job.kind}: {why}.", desktop=desktop, subject=desktop)
     return Done(f"The agent was asked to {job.kind} {len(sessions)} session{'s' if len(sessions) > 1 else ''}.")
+
+
+def meant(job: Job, desktop: Desktop) -> list[DesktopSession]:
+    """The live sessions that a command is for: all of the desktop, or the one that the job names. One that was a
+    rogue's, and is somebody's by now, is no longer meant."""
+    found = DesktopSession.objects.filter(desktop=desktop, ended_at=None).exclude(user_name="")
+    if "session" in job.payload:
+        found = found.filter(pk=job.payload["session"])
+    return list(found.filter(rogue=True) if job.cause == Event.ROGUE else found)
 
 
 def run_delete(job: Job) -> Result:

@@ -15,11 +15,12 @@ from django.db.models import Q
 from agents.models import Agent, AgentEvent
 from agents.protocol import Identity, Said, Who, which_user
 from authservers.models import User
-from broker.connect import rights
+from broker.connect import rights, rogues
 from broker.connect.happenings import Happening, happened
 from broker.connect.launching import logged_in
 from broker.connect.models import DesktopSession
 from broker.connect.states import Change, Line, Session, SessionNews, State, Told, boot_began, heal, hear
+from broker.connect.watch import STOPPED
 from broker.core import audit
 from broker.core.clock import now
 from centers.models import Desktop
@@ -209,7 +210,7 @@ def row_of(desktop: Desktop, news: Told) -> DesktopSession | None:
 def heard(agent: Agent, desktop: Desktop, news: Told, told: AgentEvent) -> str:
     """Apply news of one session; a session number that ended and logs in again is a new session."""
     row = row_of(desktop, news)
-    if row is not None and row.ended_at and news.news is SessionNews.LOGIN and news.at > row.ended_at:
+    if row is not None and row.ended_at and news.at > row.ended_at and begins(row, news):
         row = None
     outcome = ""
     for change in hear(as_session(row) if row else None, news, agent.boot_id):
@@ -218,6 +219,11 @@ def heard(agent: Agent, desktop: Desktop, news: Told, told: AgentEvent) -> str:
         row = store(desktop, row, change, told)
         outcome = f"{change.event}" if change.event else "noted"
     return outcome
+
+
+def begins(row: DesktopSession, news: Told) -> bool:
+    """Whether news of an ended session tell of a new one: a login, or any news where nobody had told of the end."""
+    return news.news is SessionNews.LOGIN or (row.end_reason == STOPPED and news.news is not SessionNews.LOGOUT)
 
 
 def store(
@@ -245,14 +251,9 @@ def identify(row: DesktopSession, desktop: Desktop, told: AgentEvent) -> None:
     said = said_of(row, desktop, told)
     match = which_user(said, identities(desktop, said))
     row.user_id = match.key if match.who is Who.KNOWN else None
-    row.rogue = not belongs(row, desktop)
+    row.rogue = not belongs(row, desktop) and not rogues.ignored(desktop.center, said, match.who)
     if row.rogue:
-        audit.record(
-            "rogue.detected",
-            f"{row.user_name} logged in to {desktop} without an assignment.",
-            desktop=desktop,
-            level="warning",
-        )
+        rogues.detected(row, desktop)
 
 
 def belongs(row: DesktopSession, desktop: Desktop) -> bool:
@@ -262,6 +263,11 @@ def belongs(row: DesktopSession, desktop: Desktop) -> bool:
     """
     mine = Assignment.objects.filter(desktop=desktop, user=row.user_id, closed_at=None) if row.user_id else None
     assignment = mine.first() if mine is not None else None
+    if assignment is None and row.assignment_id is None:
+        held = Assignment.objects.select_related("user__server", "desktop__center").filter(
+            desktop=desktop, closed_at=None
+        )
+        assignment = next((each for each in held if rogues.anybody_counts(each)), None)
     if assignment is not None:
         row.assignment, row.rogue = assignment, False
     return assignment is not None
@@ -278,12 +284,14 @@ def identities(desktop: Desktop, said: Said) -> list[Identity]:
 
 
 def react_to(desktop: Desktop, row: DesktopSession, event: Event) -> None:
-    """Log it, note the first use, and let the plans in force react; a rogue's comings and goings move no plan."""
+    """Log it, note the first use, and let the plans in force react; a rogue's comings and goings move none of them."""
     moment = row.changed_at
     audit.record(
         SAID[event], f"{row.user_name}: {SAID[event].partition('.')[2]} on {desktop}.", user=row.user, desktop=desktop
     )
     if row.assignment is None:
+        if row.rogue:
+            rogues.react(desktop, row, event)
         return
     if event is Event.CONNECTED:
         logged_in(desktop.pk, row.user_id)

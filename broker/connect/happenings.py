@@ -74,8 +74,8 @@ def call_off(job: Job, reason: str, desktop: Desktop) -> None:
         audit.record("plan.job_cancelled", f"Will not {words(due)}: {reason}.", desktop=desktop, subject=desktop)
 
 
-def schedule(due: Due, happening: Happening, epoch: str) -> None:
-    """Insert the job for one planned action."""
+def schedule(due: Due, happening: Happening, epoch: str, session: DesktopSession | None = None) -> None:
+    """Insert the job for one planned action; with a `session` it is about that one alone."""
     desktop, assignment = happening.desktop, happening.assignment
     payload: dict[str, Any] = {
         "due": due.as_json(),
@@ -83,6 +83,8 @@ def schedule(due: Due, happening: Happening, epoch: str) -> None:
         "assignment": assignment.pk if assignment and assignment.closed_at is None else None,
         "user": assignment.user_id if assignment else None,
     }
+    if session is not None:
+        payload |= {"session": session.pk, "user": session.user_id}
     power = due.do in POWER
     op = POWER_OPS.get(due.do, "")
     hangs = assignment is not None and due.hangs is Hangs.ASSIGNMENT
@@ -94,7 +96,7 @@ def schedule(due: Due, happening: Happening, epoch: str) -> None:
             f"assignment:{assignment.pk}" if assignment and hangs else "",
             {**payload, "op": op} if power else payload,
             due.looked_at,
-            f"plan:{desktop.pk}:{due.slot}",
+            f"plan:{desktop.pk}:{due.slot}" + (f":{session.pk}" if session else ""),
             f"power:{desktop.center_id}:{op}" if power else "",
             due.because,
             due.plan,

@@ -15,6 +15,7 @@ KINDS: dict[str, str] = {
     "provision": "make desktops for the pool",
     "deploy": "have AWS create it",
     "delete_desktop": "delete from disk",
+    "assign": "assign to whoever logged in past the broker",
     "release": "release to the pool",
     "logout": "log the user out",
     "lock": "lock the session",

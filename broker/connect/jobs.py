@@ -2,7 +2,18 @@
 
 from datetime import timedelta
 
-from broker.connect import actions, call_url, deploy, housekeeping, inventory, launches, power, queue, session_expire
+from broker.connect import (
+    actions,
+    call_url,
+    deploy,
+    housekeeping,
+    inventory,
+    launches,
+    power,
+    queue,
+    rogues,
+    session_expire,
+)  # fmt: skip
 from broker.core.jobs import Kind
 
 ROWS = timedelta(seconds=30)  # the lease of what asks nobody outside
@@ -15,6 +26,7 @@ HANDLERS: dict[str, Kind] = {
     "pool_stats": queue.KIND,
     "power": power.KIND,
     "deploy": deploy.KIND,
+    "assign": Kind(run=rogues.assign, lease=ROWS, rows_only=True),
     "release": Kind(run=actions.run_release, lease=ROWS, rows_only=True),
     "logout": SESSION,
     "lock": SESSION,

@@ -1,6 +1,6 @@
 """Which plans act on a desktop now, and why (RULES 11): resolved at the event, never stored with the assignment."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from authservers.models import User
@@ -13,6 +13,7 @@ from policies.models import Location, Policy, PoolAssignment
 from policies.services import standing
 from pools.models import Assignment
 
+ROGUE = "rogue"  # the origin of an assignment that a login past the broker brought about
 NOTICE = Notice(timedelta(seconds=WARN_BEFORE), "", MAY_ASK)  # what the hard section's steps are announced by
 
 
@@ -50,7 +51,20 @@ def hard_steps(policy: Policy) -> list[Step]:
         (policy.hard_idle_log_out, Event.IDLE, Action.LOG_OUT),
     )
     steps = [Step(event, action, timedelta(seconds=wait), name) for wait, event, action in waits if wait != NEVER]
-    return [warned(step, NOTICE) for step in steps]
+    return [*(warned(step, NOTICE) for step in steps), *hard_urls(policy, name)]
+
+
+def hard_urls(policy: Policy, name: str) -> list[Step]:
+    """The URLs that a policy's hard section calls: plainly, for the secret that signs belongs to release plans."""
+    urls = (
+        (policy.hard_disconnected_url, Event.DISCONNECTED, 0),
+        (policy.hard_logged_out_url, Event.LOGGED_OUT, 0),
+        (policy.hard_idle_url, Event.IDLE, policy.hard_idle_url_after),
+    )
+    steps = [
+        (Step(event, Action.CALL_URL, timedelta(seconds=wait), name, url), wait) for url, event, wait in urls if url
+    ]
+    return [step for step, wait in steps if wait != NEVER]
 
 
 def steps_for(assignment: Assignment, policy: Policy | None, line: PoolAssignment | None) -> list[Step]:
@@ -69,13 +83,30 @@ def for_assignment(assignment: Assignment) -> InForce:
         why = f"hard-assigned: the hard section of policy {policy}"
         protocol, power = policy.hard_protocol_plan, policy.hard_power_plan
         return InForce(
-            why, protocol or default_protocol(), power or default_power(), None, policy, None, hard_steps(policy)
-        )
+            why, protocol or default_protocol(), power or default_power(), None, policy, None, hard_steps(policy),
+            policy.hard_closed_as,
+        )  # fmt: skip
+    if assignment.origin == ROGUE and not assignment.launches.exists():
+        return rogue(assignment)
     line = line_of(policy, assignment.desktop) if policy else None
     if policy is None or line is None:
         return defaults(f"no pool of {user}'s policy holds it: the Default plans")
     why = f"policy {policy}, pool {line.pool}"
     return InForce(why, line.protocol_plan, line.power_plan, line.release_plan, policy, line)
+
+
+def rogue(assignment: Assignment) -> InForce:
+    """The plans for whoever logged in past the broker and was given the desktop, until they connect (SPEC 3.5.5)."""
+    center = assignment.desktop.center
+    policy = center.rogue_policy or Policy.objects.filter(is_default=True).first()
+    why = f"a rogue user of center {center}: the rogue section of policy {policy}"
+    given = defaults(why)
+    if policy is None:
+        return given
+    return replace(
+        given, policy=policy, power=policy.rogue_power_plan or given.power,
+        release=policy.rogue_release_plan or given.release,
+    )  # fmt: skip
 
 
 def policy_of(user: User) -> Policy | None:

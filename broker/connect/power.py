@@ -173,10 +173,13 @@ def connected_meanwhile(job: Job, desktop: Desktop) -> str:
     if launches.filter(started_at__gte=begun(job)).exists():
         return "Somebody has connected meanwhile."
     due = Due.from_json(job.payload["due"])
-    if due.because is not Event.STARTED or agent_of(desktop) is not None:
-        return ""
-    let_in = launches.filter(step=Launch.Step.DONE, ended_at__gte=due.since - SINCE_CLICK)
-    return "Somebody was let in, and no agent could tell of a login." if let_in.exists() else ""
+    let_in = launches.filter(step=Launch.Step.DONE)
+    agent = agent_of(desktop)
+    if due.because is Event.STARTED and agent is None and let_in.filter(ended_at__gte=due.since - SINCE_CLICK).exists():
+        return "Somebody was let in, and no agent could tell of a login."
+    if due.because is Event.SILENT and agent and let_in.filter(ended_at__gte=agent.last_seen).exists():
+        return "Somebody was let in while its agent was silent."
+    return ""
 
 
 def graceful(job: Job) -> bool:

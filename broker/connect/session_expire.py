@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from authservers.models import AuthenticationServer
+from broker.connect.closing import shut_out
 from broker.connect.models import PortalSession
 from broker.core import audit
 from broker.core.clock import now
@@ -27,7 +28,7 @@ def judged_again(portal: PortalSession, server: AuthenticationServer) -> bool:
     still_open = PortalSession.objects.filter(pk=portal.pk, closed_at=None)
     if given.role is None or given.policy is None:
         audit.record("auth.session_expired", f"{portal.user} is signed out: {given.why}", user=portal.user)
-        return bool(still_open.update(closed_at=now(), close_reason="the assignment rules give no access"))
+        return bool(shut_out(portal.user, "the assignment rules give no access"))
     if (given.role.pk, given.policy.pk) == (portal.role_id, portal.policy_id):
         return False
     message = f"{portal.user} has role {given.role} and policy {given.policy} from now on: {given.why}"

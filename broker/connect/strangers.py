@@ -16,9 +16,10 @@ def leave(line: PoolAssignment | None) -> bool:
 
 
 def others(desktop: Desktop, user: User) -> list[DesktopSession]:
-    """The live sessions of other people."""
+    """The live sessions of other people; where anybody counts as the assigned user, none of them is a stranger."""
     live = DesktopSession.objects.filter(desktop=desktop, ended_at=None).exclude(user_name="")
-    return [session for session in live if session.user_id != user.pk]
+    own = Assignment.objects.filter(desktop=desktop, user=user, closed_at=None).first()
+    return [each for each in live if each.user_id != user.pk and not (own and each.assignment_id == own.pk)]
 
 
 def to_log_out(desktop: Desktop, user: User, line: PoolAssignment | None) -> list[DesktopSession]:

@@ -70,6 +70,13 @@ def reboot_wanted() -> Q:
     return Q(wish="reboot") | Q(Exists(waits.filter(payload__op="reboot")))
 
 
+def stopping_now(asker: Asker) -> Q:
+    """A stop is under way, or due this moment: it is sent before the desktop can be lent (RULES 12)."""
+    subject = Concat(Value("desktop:"), Cast(OuterRef("pk"), CharField()))
+    due = Job.objects.filter(subject=subject, kind="power", payload__op="stop", run_at__lte=asker.moment)
+    return Q(wish="stop") | Q(Exists(due.filter(state__in=[Job.State.PENDING, Job.State.RUNNING])))
+
+
 def stopped_refused(line: PoolAssignment) -> Q:
     """It is off, and this line does not offer such desktops, or only those with an agent."""
     off = Q(power__in=OFF)
@@ -111,7 +118,7 @@ def case(line: PoolAssignment, asker: Asker) -> Case:
         When(plans_off=True, then=Value("IMAGE_BASE")),
         When(power__in=CHANGING, then=Value("MAINTENANCE")),
         When(power__in=BROKEN, then=Value("ERROR")),
-        When(wish="stop", then=Value("PENDING_STOP")),
+        When(stopping_now(asker), then=Value("PENDING_STOP")),
         When(stopped_refused(line), then=Value("STOPPED_NOT_OFFERED")),
         *agent_whens(line),
         When(filtered(line, asker), then=Value("FILTERED")),

@@ -124,7 +124,7 @@ def test_a_session_without_a_user_never_counts(agent: Agent, desktop: Desktop, a
 def test_a_local_account_of_the_same_name_is_nobody_we_know(agent: Agent, desktop: Desktop, alice: User) -> None:
     make.assignment(alice, desktop)
     tell(agent, "login", user=f"{desktop.computer_name}\\alice")
-    assert (DesktopSession.objects.get().user, DesktopSession.objects.get().rogue) == (None, True)
+    assert (DesktopSession.objects.get().user, DesktopSession.objects.get().rogue) == (None, False)
 
 
 def test_a_heartbeat_makes_up_for_a_lost_logout(agent: Agent, desktop: Desktop, alice: User) -> None:
@@ -149,7 +149,7 @@ def test_a_session_that_a_heartbeat_brings_is_known_by_its_sid_and_not_by_a_loca
     ]
     tell(agent, "heartbeat", user="", session="", sessions=lines)
     found = DesktopSession.objects.order_by("os_session").values_list("os_session", "user", "rogue")
-    assert list(found) == [("0", alice.pk, False), ("2", alice.pk, False), ("4", None, True), ("5", alice.pk, False)]
+    assert list(found) == [("0", alice.pk, False), ("2", alice.pk, False), ("4", None, False), ("5", alice.pk, False)]
 
 
 def test_an_idle_rule_counts_from_the_newest_heartbeat(agent: Agent, desktop: Desktop, alice: User) -> None:

@@ -1,14 +1,11 @@
 """Warnings before forced steps, through the agent's protocol: told, answered, put off, called off (SPEC 3.4)."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 import pytest
-import time_machine
 
-from agents.models import AgentCommand
-from broker.connect import actions, power
+from broker.connect import actions
 from broker.connect.happenings import Happening, happened
 from broker.core import jobs
 from broker.core.clock import now
@@ -16,57 +13,16 @@ from broker.core.models import Job
 from broker.handlers import HANDLERS
 from centers.models import Desktop
 from plans.engine import Event
-from plans.models import PowerControlPlan, ReleasePlan
 from pools.models import Assignment
-from tests import make
-from tests.connect.talker import Account, Talker
+from tests.connect.stage import NOON, Stage, staged
 
 pytestmark = pytest.mark.django_db
-NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-
-
-class Stage:
-    """Alice at her desktop, under plans that a test sets; a clock that it moves."""
-
-    def __init__(self, clock: Any, account: Account) -> None:
-        make.defaults()
-        self.clock, self.account = clock, account
-        self.desktop = make.desktop(make.center(), display_name="Design 7")
-        self.alice = make.user("alice", at=self.desktop.center.server)
-        self.release = ReleasePlan.objects.create(name="Release", logged_out_release=-1, warn_before=300)
-        self.power = PowerControlPlan.objects.create(name="Power", started_action="none", warn_before=300)
-        plans = {"release_plan": self.release, "power_plan": self.power}
-        make.grant(self.alice, policy=make.policy(make.pool(self.desktop.center), plans=plans))
-        self.held = make.assignment(self.alice, self.desktop)
-        self.talker = Talker(self.desktop.center, self.desktop)
-
-    def plan(self, plan: Any, **columns: Any) -> None:
-        type(plan).objects.filter(pk=plan.pk).update(**columns)
-
-    def work(self) -> None:
-        jobs.work(HANDLERS)
-
-    def pass_time(self, minutes: float, *, idle: int | None = None, state: str = "active") -> None:
-        """Let it pass in half minutes, the agent heard from; `idle` is for how many seconds it was so before."""
-        for step in range(int(minutes * 2)):
-            self.clock.shift(timedelta(seconds=30))
-            line = {"session": "2", "user": "CORP\\alice", "state": state}
-            self.talker.beat(line if idle is None else {**line, "idle": idle + 30 * (step + 1)})
-            self.work()
-
-    def messages(self) -> list[dict[str, Any]]:
-        return [each for each in self.talker.commands() if each["type"] == "message"]
-
-    def asked(self) -> list[str]:
-        return list(AgentCommand.objects.values_list("type", flat=True))
 
 
 @pytest.fixture
 def stage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
-    account = Account()
-    monkeypatch.setattr(power, "provider", lambda center: account)
-    with time_machine.travel(NOON, tick=False) as clock:
-        yield Stage(clock, account)
+    with staged(monkeypatch) as made:
+        yield made
 
 
 def test_an_idle_session_is_warned_five_minutes_before_and_logged_out_in_time(stage: Stage) -> None:
@@ -78,7 +34,7 @@ def test_an_idle_session_is_warned_five_minutes_before_and_logged_out_in_time(st
     stage.pass_time(0.5, idle=1470)
     (message,) = stage.messages()
     assert message["data"] == {
-        "text": "In 5 minutes you will be logged out, because nobody has used it for 25 minutes. "
+        "text": "In 5 minutes you will be logged out of this desktop, because nobody has used it for 25 minutes. "
         "Please save your work.",
         "seconds": 300,
         "snooze": 30,

@@ -96,10 +96,13 @@ def test_an_administrator_who_cannot_wait_waits_for_nothing_but_for_people() -> 
 @pytest.mark.parametrize(
     ("due", "words"),
     [
-        (IDLE, "In 5 minutes you will be logged out, because nobody has used it for 55 minutes."),
+        (IDLE, "In 5 minutes you will be logged out of this desktop, because nobody has used it for 55"),
         (LEASE, "In 5 minutes this desktop will go back to its pool, because the time for which you have it is over."),
         (replace(IDLE, do=Action.STOP), "In 5 minutes this desktop will be shut down, because nobody has used it"),
-        (replace(IDLE, because=Event.RELEASED), "In 5 minutes you will be logged out, because it has been released."),
+        (
+            replace(IDLE, because=Event.RELEASED),
+            "In 5 minutes you will be logged out of this desktop, because it has been",
+        ),
     ],
 )
 def test_without_a_text_of_its_own_a_warning_says_what_when_and_why(due: Due, words: str) -> None:

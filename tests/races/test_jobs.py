@@ -146,7 +146,7 @@ def test_a_worker_killed_in_the_middle_of_a_deployment_has_exactly_one_effect(aw
 
 
 def test_a_lost_message_costs_a_second_or_two(monkeypatch: pytest.MonkeyPatch) -> None:
-    with worker("steady"), celery("beat --loglevel WARNING --pidfile= --schedule /dev/null", "steady"):
+    with worker("steady"), celery(f"beat --loglevel WARNING --pidfile= --schedule {FOLDER / 'beat-steady'}", "steady"):
         wait_for(lambda: Node.objects.filter(seen_at__gt=now() - timedelta(seconds=1)).exists(), 40, "the sweep")
         monkeypatch.setattr(jobs, "wake", lambda: None)
         for flushed in (False, True):

@@ -12,6 +12,7 @@ from django.utils.http import urlencode
 
 from authservers.models import User
 from broker.connect import offers, plans_in_force
+from broker.connect.closing import shut_out
 from broker.connect.models import DesktopSession, PortalSession
 from broker.connect.offers import Offer
 from broker.core import words
@@ -51,7 +52,7 @@ def disable(request: HttpRequest, person: User) -> str:
         raise Refused(f"{person} is the last local administrator.")
     with transaction.atomic():
         User.objects.filter(pk=person.pk).update(is_active=False)
-        closed = close_sessions(person, f"disabled by {request.user}")
+        closed = shut_out(person, f"disabled by {request.user}")
         note(request, "disabled", person, {"is_active": (True, False)})
     return f"{person} is disabled" + (" and signed out." if closed else ".")
 
