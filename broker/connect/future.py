@@ -88,7 +88,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One thing that will happen at a time: `at` it is `said` in a list ("shut down") or as a `whole` sentence.
+    """One thing that will happen at a time: `said` follows the time in a list, `whole` goes before it in a sentence.
 
     `unless` averts it, `why` names plan and cause, `held` says what it waits for beyond its time.
     """
@@ -164,7 +164,7 @@ def line(waiting: Waiting, reader: Reader) -> Line:
             waiting.run_at, said, sentence(said), "", waiting.asked, waiting.reason, waiting.job, waiting.running
         )
     lease = due.because is Event.ASSIGNED and due.do is Action.RELEASE
-    whole = "it is yours until" if lease and reader.you else reader.says(WHOLE[due.do])
+    whole = "it is yours until" if lease and reader.you else f"{reader.says(WHOLE[due.do])} at"
     why = f"plan {due.plan}: " if due.plan else ""
     why += "the lease ends" if lease else words(due).removeprefix(DO[due.do]).strip()
     why += f", with a warning {duration_words(due.lead.total_seconds())} before" if due.lead else ""

@@ -24,7 +24,7 @@ KINDS: dict[str, str] = {
     "call_url": "call a URL",
     "port_close": "close the port",
     "session_expire": "end the sign-ins that a change of rules ended",
-    "housekeeping": "tidy up: silent agents, expired sessions, old rows",
+    "housekeeping": "tidy up",
 }
 OPS: dict[str, str] = {"start": "start", "stop": "shut down", "reboot": "restart", "rebuild": "rebuild"}
 

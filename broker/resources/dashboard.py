@@ -97,7 +97,7 @@ def tiles(power: dict[str, int]) -> Iterable[Tile]:
         "Silent agents", silent, f"{desktops}?power=running&agent=unreachable", "on running desktops", silent > 0
     )
     yield Tile("Jobs late", jobs["late"], f"{queue}?state=late", f"{jobs['pending']} pending", jobs["late"] > 0, "jobs")
-    yield Tile("Jobs held", jobs["held"], f"{queue}?state=held", "their premise is not sure", area="jobs")
+    yield Tile("Jobs held", jobs["held"], f"{queue}?state=held", "until it is sure that they may run", area="jobs")
     yield Tile("Jobs aborted", jobs["aborted"], f"{queue}?state=aborted", "in 24 hours", jobs["aborted"] > 0, "jobs")
     yield Tile("Failed sign-ins", failed, f"{log}?event=auth.login_failed&since={since}", "in 24 hours", area="log")
     yield Tile("People without a rule", ruleless, f"{people}?rule=none", fallback(), ruleless > 0, "users")

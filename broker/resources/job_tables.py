@@ -20,7 +20,6 @@ from broker.core.clock import now
 from broker.core.filters import PageFilter, moment
 from broker.core.models import Job
 from broker.core.tables import BriefColumn, NumberColumn, PageTable, StatusColumn, TimeColumn
-from broker.core.templatetags.usher import at
 from broker.resources.records import linked
 
 State = Job.State
@@ -62,7 +61,7 @@ class JobTable(PageTable):
     optional = ("kind", "node", "started_at", "finished_at", "tries", "message")
 
     id = BriefColumn(verbose_name="Id")
-    what = tables.Column(verbose_name="What it does", empty_values=(), orderable=False)
+    what = tables.Column(verbose_name="What it does", empty_values=(), orderable=False, attrs={"td": {"class": "wide"}})
     kind = tables.Column(verbose_name="Type")
     subject_name = tables.Column(verbose_name="Object", empty_values=())
     node = BriefColumn(verbose_name="Node")
@@ -85,12 +84,11 @@ class JobTable(PageTable):
     def render_what(self, record: Job) -> SafeString:
         """A sentence, a link to the job's page; below it the type."""
         words = said(record)
-        hour = format_html("{} ", at(words.at)) if record.state == State.PENDING else ""
+        sentence = capital(words.said) + (words.unless if record.state == State.PENDING else "")
+        url = reverse("jobs:edit", args=[record.pk])
         return format_html(
-            '<a class="name" href="{}">{}{}{}</a><div class="tile-note">{}</div>',
-            reverse("jobs:edit", args=[record.pk]), hour, words.said if hour else capital(words.said),
-            words.unless if hour else "", record.kind,
-        )  # fmt: skip
+            '<a class="name" href="{}">{}</a><div class="tile-note">{}</div>', url, sentence, record.kind
+        )
 
     def value_what(self, record: Job) -> str:
         """The sentence in files."""
@@ -109,8 +107,8 @@ class JobTable(PageTable):
         """Why it waits or ended, and which plan or event asked for it."""
         why, asked = record.reason or record.message, said(record).why or record.cause.replace("_", " ")
         parts = [part for part in (why, asked) if part]
-        below = format_html('<div class="tile-note">{}</div>', parts[1]) if parts[1:] else ""
-        return format_html("{}{}", parts[0] if parts else "–", below)
+        below = format_html('<div class="tile-note">{}</div>', capital(parts[1])) if parts[1:] else ""
+        return format_html("{}{}", capital(parts[0]) if parts else "–", below)
 
     def value_reason(self, record: Job) -> str:
         """Both in files."""

@@ -69,7 +69,7 @@ def test_what_waits_already_is_told_with_its_time_and_not_twice() -> None:
     ]
     assert found.conditions == ["It stays with Alice: no plan releases it."]
     yours = outlook(hers(waiting=[waits(Action.STOP, Event.LOGGED_OUT)]), YOU).coming[0]
-    assert (yours.whole, yours.unless) == ("It is shut down", ", unless you come back")
+    assert (yours.whole, yours.unless) == ("It is shut down at", ", unless you come back")
 
 
 def test_the_lease_says_until_when_it_is_hers() -> None:

@@ -46,7 +46,7 @@ def test_a_row_is_a_sentence_with_user_and_plan(admin: Client) -> None:
     planned(held_by("vera"))
     job(kind="poll", plan="")
     page = admin.get(JOBS).content.decode()
-    for words in ("release to the pool, unless Vera returns", "plan Night: 1 hour 5 minutes after log-out", "scan the"):
+    for words in ("Release to the pool, unless Vera returns", "Plan Night: 1 hour 5 minutes after log-out", "Scan the"):
         assert words in page, words
     body = admin.get(f"{JOBS}?format=csv").content.decode()
     assert "release to the pool, unless Vera returns" in body

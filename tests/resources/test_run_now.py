@@ -130,7 +130,7 @@ def test_users_see_when_and_cannot_cancel(client: Client) -> None:
     job = planned(mine)
     browser = make.signed_in(client, person, policy_row=policy)
     page = browser.get("/desktops/").content.decode()
-    assert "It goes back to its pool <time" in page
+    assert "It goes back to its pool at <time" in page
     assert "unless you come back" in page
     assert browser.post(f"{JOBS}{job.pk}/cancel/").status_code == 403
     job.refresh_from_db()

@@ -40,7 +40,7 @@ def state_of(row: DesktopSession) -> tuple[str, str, str]:
 class SessionTable(PageTable):
     """One row a session on a desktop."""
 
-    optional = ("protocol", "boot_id")
+    past = ("ended_at", "end_reason")
 
     user = tables.Column(verbose_name="User", empty_values=(), order_by=("user__display_name", "user_name"))
     desktop = LinkColumn(
@@ -56,6 +56,11 @@ class SessionTable(PageTable):
     ended_at = TimeColumn(verbose_name="Ended")
     end_reason = tables.Column(verbose_name="Why it ended", orderable=False)
     boot_id = tables.Column(accessor="boot_id", verbose_name="Boot and session", orderable=False)
+
+    def __init__(self, *args: Any, request: Any, **kwargs: Any) -> None:
+        super().__init__(*args, request=request, **kwargs)
+        live = request.GET.get("state") not in {"ended", "all"}
+        self.optional = ("protocol", "boot_id", *(self.past if live else ()))  # of what lives, no end is known
 
     def render_user(self, record: DesktopSession) -> SafeString:
         """Who it is; a rogue came past the broker (SPEC 3.5.5)."""
@@ -93,7 +98,7 @@ class SessionTable(PageTable):
 
     def render_gateway(self, record: Any) -> str:
         """Connections go straight to the desktop as long as no gateway carries them."""
-        return "None: direct" if record.way else "–"
+        return "Direct" if record.way else "–"
 
     def render_boot_id(self, record: DesktopSession) -> str:
         """The epoch, for support (RULES 15)."""

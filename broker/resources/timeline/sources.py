@@ -19,7 +19,16 @@ from broker.core.models import Job, LogEntry
 from broker.resources.job_tables import said
 from broker.resources.records import address_of
 from broker.resources.timeline.merge import Item, Origin, Place
-from broker.resources.timeline.words import COMMANDS, PREFIXES, REQUESTED, agent_says, heard_later, ignored, origin_of
+from broker.resources.timeline.words import (
+    COMMANDS,
+    PREFIXES,
+    REQUESTED,
+    agent_says,
+    heard_later,
+    ignored,
+    origin_of,
+    worth_saying,
+)
 from gateways.models import Tunnel
 
 LEVELS = {"warning": "warn", "error": "bad"}
@@ -74,7 +83,8 @@ def log_entries(scope: Scope, window: Window) -> Iterable[Item]:
         rows = rows.filter(told_by(window.origins))
     for row in window.cut(rows, "at", 0):
         yield Item(
-            Place(row.at, 0, row.pk), origin_of(row.event), row.message, "", LEVELS.get(row.level, ""), row.actor_name,
+            Place(row.at, 0, row.pk), origin_of(row.event), row.message, "", LEVELS.get(row.level, ""),
+            "" if row.actor_name in {row.user_name, row.message.partition(" ")[0]} else row.actor_name,
             address=reverse("log:edit", args=[row.pk]), about=other_party(row, scope),
         )  # fmt: skip
 
@@ -116,7 +126,7 @@ def agent_events(scope: Scope, window: Window) -> Iterable[Item]:
         lost = ignored(row.outcome)
         yield Item(
             Place(row.at, 1, row.pk), Origin.AGENT, agent_says(row.type, row.user, row.data),
-            row.error or (row.outcome if row.handled_at else "not handled yet"),
+            row.error or (worth_saying(row.outcome) if row.handled_at else "not handled yet"),
             "bad" if row.error else "warn" if lost else "", heard=heard_later(row.at, row.received_at), ignored=lost,
         )  # fmt: skip
 

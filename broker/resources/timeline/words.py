@@ -6,6 +6,7 @@ from typing import Any
 
 from broker.core.words import duration
 from broker.resources.timeline.merge import Origin
+from plans.engine import Event
 
 LATE_NEWS = timedelta(seconds=5)
 # The origin of a log entry, by the beginning of its event's name (SPEC 13.6); all others are the broker's own.
@@ -43,6 +44,7 @@ COMMANDS: dict[str, str] = {
     "revoke": "Asked to let the user in no more",
 }
 REQUESTED = "_requested"
+PLAIN_OUTCOMES = frozenset({*Event, "noted"})
 
 
 def origin_of(event: str) -> Origin:
@@ -56,6 +58,11 @@ def agent_says(kind: str, user: str, data: Mapping[str, Any]) -> str:
     seconds = data.get("seconds")
     idle = duration(seconds) if isinstance(seconds, int | float) and 0 <= seconds < 10**9 else "a while"
     return AGENT_SAYS.get(kind, kind.replace("_", " ").capitalize()).format(user=user or "Somebody", idle=idle)
+
+
+def worth_saying(outcome: str) -> str:
+    """What came of an event, unless that is only its name once more."""
+    return "" if outcome in PLAIN_OUTCOMES else outcome
 
 
 def ignored(outcome: str) -> bool:
