@@ -197,3 +197,29 @@ def test_ticked_desktops_go_on_on_a_form(admin: Client, center: Center) -> None:
     one, two = make.desktop(center), make.desktop(center)
     answer = admin.post("/resources/desktops/actions/note/", {"ids": [one.pk, two.pk, "²"]})
     assert set(answer.headers["Location"].rpartition("=")[2].split("%2C")) == {str(one.pk), str(two.pk)}
+
+
+def test_a_row_says_what_keeps_plans_from_acting_and_why_it_still_runs(admin: Client, center: Center) -> None:
+    held, idle = make.desktop(center), make.desktop(center)
+    make.assignment(make.user("gina"), held)
+    plan_job(held)
+    Center.objects.update(freeze_plans=True)
+    page = text(admin)
+    assert f"Plans are frozen at {center}: they wait." in page
+    assert page.count("Keeps running: no plan is about to stop it.") == 1
+    Center.objects.update(freeze_plans=False, observe_only=True)
+    assert f"{center} only observes: no plan acts." in text(admin)
+    Desktop.objects.filter(pk=held.pk).update(plans_off=True)
+    assert "Plans do not act on it." in text(admin)
+    Desktop.objects.filter(pk=idle.pk).update(running_mode="ALWAYS_ON")
+    assert "Keeps running: it is Always On." in text(admin)
+
+
+def test_what_comes_next_is_told_in_the_readers_zone_and_bare_in_files(admin: Client, center: Center) -> None:
+    held = make.desktop(center)
+    make.assignment(make.user("hugo"), held)
+    plan_job(held)
+    assert "</time> shut down, unless Hugo returns." in text(admin)
+    body = text(admin, "?format=csv")
+    assert "shut down, unless Hugo returns." in body
+    assert "<time" not in body

@@ -12,8 +12,7 @@ from broker.connect.models import DesktopSession
 from broker.core.models import LogEntry, ref
 from broker.core.templatetags.usher import status
 from broker.resources.desktops.rows import agent_axis, agent_of, holding
-from broker.resources.desktops.tables import AVAILABILITY, POWER, agent_word, holder, power_note, session_word
-from broker.resources.desktops.why import sentence
+from broker.resources.desktops.tables import AVAILABILITY, POWER, agent_word, holder, power_note, session_word, told
 from centers.models import Desktop
 from pools import rules
 from pools.models import Pool
@@ -28,7 +27,7 @@ def facts(request: HttpRequest, row: Desktop) -> dict[str, Any]:
     log = LogEntry.objects.filter(desktop_ref=ref(row)).order_by("-at", "-pk")[:HISTORY]
     return {
         **what_next(request, row),
-        "sentence": sentence(row),
+        "sentence": told(row),
         "axes": axes(row),
         "sessions": DesktopSession.objects.filter(desktop=row).select_related("user").order_by("-started_at")[:HISTORY],
         "history": row.assignments.select_related("user", "pool").order_by("-pk")[:HISTORY],

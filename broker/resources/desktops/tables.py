@@ -7,12 +7,14 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from broker.connect.future import Reader, unless
 from broker.connect.states import Axis
 from broker.core.tables import BriefColumn, LinkColumn, NameColumn, PageTable, StatusColumn, TimeColumn
-from broker.core.templatetags.usher import badge, status
-from broker.resources.desktops.rows import AgentAxis, agent_axis, holding, lasting, listed, live, session_axis
-from broker.resources.desktops.why import sentence
+from broker.core.templatetags.usher import at, badge, status
+from broker.resources.desktops.rows import AgentAxis, agent_axis, holding, lasting, listed, live, next_due, session_axis
+from broker.resources.desktops.why import sentence, switches, why
 from centers.models import Desktop
+from plans.words import DO
 from pools.models import Assignment
 
 POWER = {
@@ -59,6 +61,21 @@ def session_word(row: Desktop) -> SafeString:
     return status(kind, word, listed(live(row)))
 
 
+def told(row: Desktop) -> SafeString:
+    """The sentence of `why.py` with the time of what comes next in the reader's zone."""
+    found = next_due(row)
+    if found is None:
+        return format_html("{}", sentence(row))
+    due, held = found
+    owner = holding(row)
+    after = unless(due, Reader(str(owner.user) if owner else "somebody"))
+    rest = switches(row)
+    return format_html(
+        "{} Next: {} {}{}{}.{}", why(row), at(due.at), DO[due.do], after, f" ({held})" if held else "",
+        f" {rest}" if rest else "",
+    )  # fmt: skip
+
+
 def holder(assignment: Assignment | None) -> SafeString:
     """Whose desktop it is, and how firmly."""
     if assignment is None:
@@ -92,7 +109,7 @@ class DesktopTable(PageTable):
         """What people see it as; below it why it is not offered, and what comes next."""
         mark = badge("AUTO_STOP", "warn") if record.running_mode == "AUTO_STOP" else ""
         return format_html(
-            '{} {}<div class="tile-note">{}</div>', record.display_name or record.name, mark, sentence(record)
+            '{} {}<div class="tile-note">{}</div>', record.display_name or record.name, mark, told(record)
         )
 
     def value_display_name(self, record: Desktop) -> str:
@@ -143,7 +160,7 @@ class DesktopTable(PageTable):
 
     def render_why(self, record: Desktop) -> SafeString:
         """One sentence."""
-        return format_html('<span class="muted">{}</span>', sentence(record))
+        return format_html('<span class="muted">{}</span>', told(record))
 
     def value_why(self, record: Desktop) -> str:
         """The sentence in files."""

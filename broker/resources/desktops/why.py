@@ -23,7 +23,7 @@ WISHES = {
 
 def sentence(row: Desktop) -> str:
     """What to know about this row, and what comes next."""
-    return " ".join(part for part in (why(row), then(row)) if part)
+    return " ".join(part for part in (why(row), then(row), switches(row) or keeps_running(row)) if part)
 
 
 def why(row: Desktop) -> str:
@@ -45,6 +45,24 @@ def then(row: Desktop) -> str:
     zone = ZoneInfo(settings.TIME_ZONE)
     said = in_brief(due, due.at.astimezone(zone), str(owner.user) if owner else "somebody")
     return f"Next: {said}" + (f" ({held})." if held else ".")
+
+
+def switches(row: Desktop) -> str:
+    """What keeps plans from acting on what somebody holds or on what waits (RULES 13)."""
+    if holding(row) is None and next_due(row) is None:
+        return ""
+    if row.plans_off:
+        return "Plans do not act on it."
+    if row.center.observe_only:
+        return f"{row.center} only observes: no plan acts."
+    return f"Plans are frozen at {row.center}: they wait." if row.center.freeze_plans else ""
+
+
+def keeps_running(row: Desktop) -> str:
+    """Why a machine that nobody sits at is not stopped."""
+    if row.power != Power.RUNNING or row.wish or live(row) or next_due(row):
+        return ""
+    return f"Keeps running: {'it is Always On' if row.running_mode == 'ALWAYS_ON' else 'no plan is about to stop it'}."
 
 
 def gone(row: Desktop) -> str:
