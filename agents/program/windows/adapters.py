@@ -13,7 +13,7 @@ from agents.program.windows.structures import DWORD, Adapter
 
 FLAGS = 0x2 | 0x4 | 0x8  # skip anycast, multicast, DNS servers
 OVERFLOW, NOTHING = 111, 232  # ERROR_BUFFER_OVERFLOW, ERROR_NO_DATA
-LOOPBACK, UP = 24, 1  # IF_TYPE_SOFTWARE_LOOPBACK, IfOperStatusUp
+ETHERNET, LOOPBACK, UP = 6, 24, 1  # IF_TYPE_ETHERNET_CSMACD, IF_TYPE_SOFTWARE_LOOPBACK, IfOperStatusUp
 IPV4, IPV6 = 2, 23  # AF_INET, AF_INET6 of Windows
 MANAGEMENT = ipaddress.ip_network("198.19.0.0/16")  # AWS's own way in; never a desktop's address (RULES 2)
 
@@ -26,6 +26,7 @@ class Card:
     addresses: Sequence[str]
     loopback: bool = False
     up: bool = True
+    ethernet: bool = True
 
 
 def read(api: Api) -> list[Card]:
@@ -57,6 +58,7 @@ def _card(adapter: Any) -> Card:
         addresses=tuple(each for each in found if each),
         loopback=adapter.IfType == LOOPBACK,
         up=adapter.OperStatus == UP,
+        ethernet=adapter.IfType == ETHERNET,
     )
 
 
@@ -73,6 +75,11 @@ def address(raw: bytes) -> str:
     if family == IPV6 and len(raw) >= 24:
         return str(ipaddress.IPv6Address(raw[8:24]))
     return ""
+
+
+def built_in(cards: Iterable[Card]) -> list[str]:
+    """The MACs of all Ethernet adapters, whether they are up or not."""
+    return sorted({card.mac for card in cards if card.mac and card.ethernet})
 
 
 def of_desktop(cards: Iterable[Card]) -> list[Card]:

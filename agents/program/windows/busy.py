@@ -13,6 +13,7 @@ from agents.program.windows.structures import DWORD, HANDLE, LARGE
 
 EXECUTION_STATE = 16  # POWER_INFORMATION_LEVEL SystemExecutionState
 DISPLAY_REQUIRED = 0x2  # ES_DISPLAY_REQUIRED: a film, a presentation, a meeting
+DISPLAY = "display"  # in the list of programs: whatever keeps the display on
 GPU_COUNTER = r"\GPU Engine(*)\Utilization Percentage"
 AS_DOUBLE, MORE_DATA = 0x200, 0x8000_07D2 - 2**32  # PDH_FMT_DOUBLE, PDH_MORE_DATA
 
@@ -27,9 +28,14 @@ class Busy:
     """Measures between two calls; the first one has nothing to compare with and says no."""
 
     def __init__(self, api: Api, cpu: int = 0, gpu: int = 0, programs: Collection[str] = ()) -> None:
-        """`cpu` and `gpu` are percent at which the machine counts as busy, 0 for never."""
+        """`cpu` and `gpu` are percent at which the machine counts as busy, 0 for never.
+
+        "display" among the programs must be said: a display protocol may keep the display on as long as it runs.
+        """
         self._api, self._cpu, self._gpu = api, cpu, gpu
-        self._programs = {name.lower() for name in programs} | {f"{name.lower()}.exe" for name in programs}
+        names = {name.lower() for name in programs}
+        self._display = DISPLAY in names
+        self._programs = {each for name in names - {DISPLAY} for each in (name, f"{name}.exe")}
         self._times: tuple[int, int] | None = None
         self._query: Any = None
 
@@ -48,6 +54,8 @@ class Busy:
         return bool(self._programs) and not self._programs.isdisjoint(process_names(self._api))
 
     def _by_display(self) -> bool:
+        if not self._display:
+            return False
         state = DWORD()
         self._api.status("CallNtPowerInformation", EXECUTION_STATE, None, 0, ctypes.byref(state), ctypes.sizeof(state))
         return bool(state.value & DISPLAY_REQUIRED)

@@ -31,12 +31,13 @@ T = TypeVar("T")
 def facts(api: Api) -> Facts:
     """All of them; what Windows does not tell is empty."""
     hostname = socket.gethostname()
-    cards = adapters.of_desktop(_or(lambda: adapters.read(api), []))
-    macs = sorted(card.mac for card in cards if card.mac)
+    nothing: list[adapters.Card] = []
+    everything = _or(lambda: adapters.read(api), nothing)
+    cards = adapters.of_desktop(everything)
     booted_at = datetime.now(timezone.utc) - timedelta(milliseconds=api.call("GetTickCount64"))
     return Facts(
         hostname=hostname,
-        fingerprint=fingerprint(_uuid(api), macs, hostname),
+        fingerprint=fingerprint(_uuid(api), adapters.built_in(everything), hostname),
         boot_id=boot_id(registry.number(api, PREFETCH, "BootId"), _started(api), booted_at),
         booted_at=booted_at,
         os=os_name(
@@ -45,14 +46,18 @@ def facts(api: Api) -> Facts:
             registry.number(api, CURRENT, "UBR"),
         ),
         addresses=tuple(each for card in cards for each in card.addresses),
-        macs=tuple(macs),
+        macs=tuple(sorted(card.mac for card in cards if card.mac)),
         rdp_cert_sha256=_or(lambda: certificate.rdp_sha256(api), ""),
     )
 
 
 def fingerprint(uuid: str, macs: Sequence[str], hostname: str) -> str:
-    """What tells a machine from its clones (RULES 1)."""
-    said = "\n".join((uuid, *sorted(macs), hostname.casefold()))
+    """What tells a machine from its clones (RULES 1): the same at every start, or a machine is its own clone.
+
+    Adapters come and go on Windows (a VPN, virtual switches, a network that is not up yet when services start), so MACs
+    stand in only where the firmware has no UUID.
+    """
+    said = "\n".join((uuid, *(() if uuid else sorted(macs)), hostname.casefold()))
     return hashlib.sha256(said.encode()).hexdigest()
 
 

@@ -10,7 +10,7 @@ import ctypes
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -39,8 +39,9 @@ DELAYS = (5_000, 30_000, 60_000)  # milliseconds before the first, the second an
 CALM = 86_400  # seconds without failure after which it counts from the first again
 BEFORE_SHUTDOWN = 60_000  # milliseconds
 NOT_THERE, EXISTS, RUNS, NOT_ACTIVE = 1060, 1073, 1056, 1062  # ERROR_SERVICE_…
+LOCKED = 1055  # ERROR_SERVICE_DATABASE_LOCKED: others are being started just now
 INVALID_LEVEL = 124  # ERROR_INVALID_LEVEL: this Windows (or Wine) has no such setting
-PATIENCE = 60.0
+PATIENCE, STEP = 60.0, 0.1  # seconds
 
 
 def command_line(folder: Path) -> str:
@@ -66,7 +67,18 @@ def install(api: Api, folder: Path) -> None:
                 command_line(folder), None, None, None, None, None, TITLE,
             )  # fmt: skip
             _describe(api, service)
-            _unless(RUNS, lambda: api.ask("StartServiceW", service, 0, None))
+            _start(api, service)
+
+
+def _start(api: Api, service: Any) -> None:
+    """Until it runs: for a moment others may be starting, or the process of before may still be on its way out."""
+    end = time.monotonic() + PATIENCE
+    while (state := _state(api, service)) != control.RUNNING:
+        if time.monotonic() > end:
+            raise CannotDo("The service does not start. Its log in the agent's folder may say why.")
+        if state == control.STOPPED:
+            _unless({RUNS, LOCKED}, lambda: api.ask("StartServiceW", service, 0, None))
+        time.sleep(STEP)
 
 
 def stop(api: Api, upgrade: bool) -> None:
@@ -76,13 +88,13 @@ def stop(api: Api, upgrade: bool) -> None:
             return
         status = ServiceStatus()
         if upgrade:
-            _unless(NOT_ACTIVE, lambda: api.ask("ControlService", service, control.CONTROL_UPGRADE, _by(status)))
-        _unless(NOT_ACTIVE, lambda: api.ask("ControlService", service, control.CONTROL_STOP, _by(status)))
+            _unless({NOT_ACTIVE}, lambda: api.ask("ControlService", service, control.CONTROL_UPGRADE, _by(status)))
+        _unless({NOT_ACTIVE}, lambda: api.ask("ControlService", service, control.CONTROL_STOP, _by(status)))
         end = time.monotonic() + PATIENCE
         while _state(api, service) != control.STOPPED:
             if time.monotonic() > end:
                 raise CannotDo("The service does not stop.")
-            time.sleep(0.1)
+            time.sleep(STEP)
 
 
 def remove(api: Api) -> None:
@@ -101,7 +113,7 @@ def _describe(api: Api, service: Any) -> None:
         (FAILURE_FLAG, LONG(1)),  # also where it ends with an exit code, not only where it crashes
         (PRESHUTDOWN, DWORD(BEFORE_SHUTDOWN)),
     ):
-        _unless(INVALID_LEVEL, partial(api.ask, "ChangeServiceConfig2W", service, kind, _by(value)))
+        _unless({INVALID_LEVEL}, partial(api.ask, "ChangeServiceConfig2W", service, kind, _by(value)))
 
 
 def _state(api: Api, service: Any) -> int:
@@ -110,11 +122,12 @@ def _state(api: Api, service: Any) -> int:
     return int(status.dwCurrentState)
 
 
-def _unless(code: int, ask: Callable[[], Any]) -> None:
+def _unless(codes: Set[int], ask: Callable[[], Any]) -> None:
+    """What these errors say is no failure."""
     try:
         ask()
     except Refused as refusal:
-        if refusal.code != code:
+        if refusal.code not in codes:
             raise
 
 

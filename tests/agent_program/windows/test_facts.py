@@ -43,9 +43,17 @@ def test_a_table_cut_anywhere_is_no_error() -> None:
 def test_a_clone_has_another_fingerprint_and_a_restart_the_same() -> None:
     one = fingerprint(UUID, ["0a:01", "0a:02"], "WS-1")
     assert fingerprint(UUID, ["0a:02", "0a:01"], "ws-1") == one
-    others = [fingerprint("", ["0a:01", "0a:02"], "WS-1"), fingerprint(UUID, ["0a:01"], "WS-1"),
-              fingerprint(UUID, ["0a:01", "0a:02"], "WS-2")]  # fmt: skip
-    assert len({one, *others}) == 4
+    assert len({one, fingerprint(UUID[::-1], [], "WS-1"), fingerprint(UUID, [], "WS-2")}) == 3
+
+
+def test_a_network_that_is_not_up_yet_makes_no_machine_its_own_clone() -> None:
+    assert fingerprint(UUID, [], "WS-1") == fingerprint(UUID, ["0a:01"], "WS-1")
+    cards = [Card("0a:02", (), up=False), Card("0a:01", ("10.0.1.5",)), Card("0a:03", (), ethernet=False), Card("", ())]
+    assert adapters.built_in(cards) == ["0a:01", "0a:02"]
+
+
+def test_without_a_uuid_the_adapters_tell_clones_apart() -> None:
+    assert fingerprint("", ["0a:01"], "WS-1") != fingerprint("", ["0a:02"], "WS-1")
 
 
 def test_only_adapters_with_an_address_of_the_desktop_count() -> None:

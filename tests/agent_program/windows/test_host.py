@@ -15,6 +15,7 @@ from agents.program.windows.busy import Busy, cpu_percent
 from agents.program.windows.companions import Companions
 from agents.program.windows.host import Host
 from agents.program.windows.sessions import Reader
+from agents.program.windows.structures import ProcessInfo
 from tests.agent_program.windows.fake import FakeWindows, Lists, out
 from tests.agent_program.windows.recordings import ALICE, LISTS, person
 
@@ -195,14 +196,24 @@ def test_cpu_counts_between_two_looks_and_kernel_time_includes_idle() -> None:
     assert [busy(), busy(), busy()] == [False, False, True]
 
 
-def test_a_program_on_the_list_and_a_display_kept_awake_are_busy() -> None:
+def test_a_program_on_the_list_is_busy_and_a_display_kept_on_where_that_was_said() -> None:
     def state(*arguments: Any) -> int:
         out(arguments[3]).value = 2
         return 0
 
-    assert Busy(FakeWindows({"CallNtPowerInformation": state}))()
-    assert not Busy(FakeWindows({"CallNtPowerInformation": 0}))()
-    assert not Busy(FakeWindows({"CallNtPowerInformation": 5}), programs=["render"])()
+    rows = (ProcessInfo * 2)(ProcessInfo(0, 4, "System"), ProcessInfo(2, 77, "Render.EXE"))
+
+    def processes(*arguments: Any) -> int:
+        out(arguments[3]).value, out(arguments[4]).value = ctypes.addressof(rows), 2
+        return 1
+
+    api = FakeWindows({"CallNtPowerInformation": state, "WTSEnumerateProcessesW": processes})
+    assert Busy(api, programs=["display"])()
+    assert Busy(api, programs=["render"])()
+    assert Busy(api, programs=["RENDER.exe"])()
+    assert not Busy(api, programs=["other"])()
+    assert not Busy(api)()
+    assert not Busy(FakeWindows({"CallNtPowerInformation": 5}), programs=["display"])()
 
 
 def test_the_version_is_read_where_each_windows_keeps_it() -> None:

@@ -83,15 +83,23 @@ class Manager(FakeWindows):
         super().__init__()
         self.there, self.state = there, control.RUNNING
         self.told: list[int] = []
+        self.busy: list[int] = []
         self.second: dict[int, Any] = {}
         self.answers = {
             "OpenServiceW": lambda *_a: self._yes(self.there, 1060),
             "CreateServiceW": lambda *_a: self._yes(not self.there, 1073),
-            "StartServiceW": lambda *_a: self._yes(self.state == control.STOPPED, 1056),
+            "StartServiceW": self.start,
             "ControlService": self.control,
             "QueryServiceStatus": self.query,
             "ChangeServiceConfig2W": self.change,
         }
+
+    def start(self, *_arguments: Any) -> int:
+        code = self.busy.pop(0) if self.busy else 0
+        if code:
+            return self._yes(False, code)
+        self.state = control.RUNNING
+        return 1
 
     def _yes(self, fine: bool, code: int) -> int:
         self.error = code
@@ -135,6 +143,28 @@ def test_a_known_service_is_brought_up_to_date_and_running_already_is_fine() -> 
     registration.install(manager, FOLDER)
     assert manager.called("ChangeServiceConfigW")
     assert len(manager.called("CloseServiceHandle")) == 2
+
+
+@pytest.mark.parametrize("code", [1055, 1056])
+def test_where_others_are_being_started_or_the_old_process_is_still_there_it_tries_again(
+    code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registration, "STEP", 0.001)
+    manager = Manager(there=True)
+    manager.state, manager.busy = control.STOPPED, [code, code]
+    registration.install(manager, FOLDER)
+    assert len(manager.called("StartServiceW")) == 3
+    monkeypatch.setattr(registration, "PATIENCE", 0.01)
+    manager.state, manager.busy = control.STOPPED, [code] * 1000
+    with pytest.raises(CannotDo, match="does not start"):
+        registration.install(manager, FOLDER)
+
+
+def test_a_service_that_cannot_be_started_is_a_refusal() -> None:
+    manager = Manager(there=True)
+    manager.state, manager.busy = control.STOPPED, [1069]  # ERROR_SERVICE_LOGON_FAILED
+    with pytest.raises(Refused, match="1069"):
+        registration.install(manager, FOLDER)
 
 
 def test_an_upgrade_is_announced_before_the_stop_and_a_removal_is_not() -> None:

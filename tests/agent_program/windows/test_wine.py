@@ -137,9 +137,12 @@ def test_installed_upgraded_and_removed_silently_and_the_broker_hears_of_each(
     wait_for(lambda: answers(port), SLOW, "the listener answers")
     assert "Registered" in wine.python("-m", "agents.program", "status")
 
+    before = agent.fingerprint
     assert wine.run(setup, "/S").returncode == 0
     wait_for(lambda: len(heard(broker)) == 3, SLOW, "the service has started again")
     assert heard(broker)[1:] == [("agent_stop", "upgrade"), ("agent_start", "")]
+    with broker.lock:
+        assert Agent.objects.get().fingerprint == before
     assert f"port = {port}" in (wine.folder / "usher-agent.conf").read_text()
 
     assert wine.run(wine.installed / "uninstall.exe", "/S").returncode == 0
@@ -165,6 +168,7 @@ def test_wrong_arguments_leave_no_service_behind_and_say_why(wine: Wine, setup: 
     assert "Known are: broker" in log.read_text("utf-16")
     assert "UsherAgent" not in wine.run("net", "start", output=subprocess.PIPE).stdout
     assert wine.run(wine.installed / "uninstall.exe", "/S").returncode == 0
+    wait_for(lambda: not wine.installed.exists(), SLOW, "the files are gone")  # it goes on in the background
 
 
 def test_the_companion_answers_over_its_pipe_and_ends_with_it(wine: Wine, setup: Path, tmp_path: Path) -> None:
