@@ -30,7 +30,8 @@ AREAS = [
     "settings",
     "maintenance",
 ]
-RANKS = {"view": 1, "edit": 2}
+RANKS = {"view": 1, "execute": 2, "edit": 3}
+HELP_DESK = {"desktops", "sessions"}  # pages with something to do to people that changes no setting
 
 
 class RoleBackend(BaseBackend):
@@ -45,13 +46,12 @@ class RoleBackend(BaseBackend):
         return User.objects.filter(pk=user_id, is_active=True).first()
 
     def has_perm(self, user_obj: Any, perm: str, obj: object | None = None) -> bool:
-        """`<area>.view` is granted by view and edit, `<area>.edit` by edit."""
+        """Each level grants those below it: edit, execute (act on people and their sessions), view (SPEC 13.7)."""
         role = role_of(user_obj)
         area, _, verb = perm.partition(".")
         if role is None or not role.admin_ui:
             return False
-        granted = role.pages.get(area, "none")
-        return granted == "edit" or (granted == "view" and verb == "view")
+        return 0 < RANKS.get(verb, 0) <= RANKS.get(role.pages.get(area, "none"), 0)
 
 
 def role_of(user: Any) -> Role | None:

@@ -7,11 +7,13 @@ from django import forms
 
 from broker.core.forms import PageForm, RowsField, Section, when
 from broker.navigation import MENU
+from policies.backends import HELP_DESK, RANKS
 from policies.locations import ATTRIBUTES
 from policies.models import Location, Role
 from pools.rules import CONDITIONS
 
 ACCESS = [("none", "No access"), ("view", "View"), ("edit", "View and edit")]
+HELP = ("execute", "View and help: send messages, log out, release, clear stuck sessions")
 ENTRIES = [entry for entries in MENU.values() for entry in entries]
 HIDDEN_ATTRIBUTES = {"gateway"}  # known only once gateways forward sign-ins
 
@@ -64,7 +66,8 @@ class RoleForm(PageForm):
             return
         for entry in ENTRIES:
             name = page_field(entry.area)
-            self.fields[name] = forms.ChoiceField(choices=ACCESS, label=entry.label, required=False)
+            choices = [*ACCESS[:2], HELP, *ACCESS[2:]] if entry.area in HELP_DESK else ACCESS
+            self.fields[name] = forms.ChoiceField(choices=choices, label=entry.label, required=False)
             begun = "view" if self.instance._state.adding and entry.area == "dashboard" else "none"
             self.initial.setdefault(name, self.instance.pages.get(entry.area, begun))
 
@@ -74,7 +77,7 @@ class RoleForm(PageForm):
         chosen = {entry.area: self.cleaned_data.get(page_field(entry.area)) for entry in ENTRIES
                   if page_field(entry.area) in self.fields}  # fmt: skip
         pages = {**self.instance.pages, **chosen}
-        self.instance.pages = {area: granted for area, granted in pages.items() if granted in {"view", "edit"}}
+        self.instance.pages = {area: granted for area, granted in pages.items() if granted in RANKS}
 
 
 class LocationRow(forms.Form):

@@ -81,7 +81,8 @@ class RoleTable(PageTable):
         if record.builtin == "administrator":
             return "All"
         granted = list(record.pages.values())
-        return f"{granted.count('edit')} to edit, {granted.count('view')} to view"
+        helped = f", {granted.count('execute')} to help" if "execute" in granted else ""
+        return f"{granted.count('edit')} to edit{helped}, {granted.count('view')} to view"
 
 
 class LocationTable(PageTable):

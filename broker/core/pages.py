@@ -43,6 +43,7 @@ class Action:
     permission: str = "edit"
     row: bool = False  # stands visibly in the row (CONTRACTS 2.11); otherwise in the row's menu
     bulk: bool = False  # also for ticked rows
+    only_bulk: bool = False  # and for these alone: not in the row's menu
     confirm: str | Callable[[Sequence[Any]], str] = ""  # what will happen, asked on a page before it does
     ask: str = ""  # a word that must be typed there
     danger: bool = False
@@ -260,7 +261,7 @@ class Pages:
         visible: list[tuple[str, Action, str]] = []
         menu: list[tuple[str, Action, str]] = []
         for key, action in cls.actions.items():
-            if cls.permits(request, action) and action.applies(record):
+            if not action.only_bulk and cls.permits(request, action) and action.applies(record):
                 address = action.url(record) if action.url else cls.url("action", record, key=key)
                 (visible if action.row else menu).append((key, action, address))
         return visible, menu

@@ -5,6 +5,8 @@ from django.urls import URLPattern, URLResolver, include, path
 from broker.resources import jobs_page, log_page
 from broker.resources.dashboard import dashboard
 from broker.resources.desktops import views
+from broker.resources.desktops.bulk_assign import bulk_assign
+from broker.resources.desktops.changes import change
 from broker.resources.desktops.next_page import next_page
 from broker.resources.desktops.pages import DesktopPages
 from broker.resources.images import ImagePages
@@ -18,7 +20,8 @@ from broker.resources.users.pages import UserPages
 desktops = [
     path("waiting/", views.waiting, name="waiting"),
     path("waiting/<int:pk>/", views.decide, name="decide"),
-    path("change/<slug:key>/", views.change, name="change"),
+    path("change/<slug:key>/", change, name="change"),
+    path("bulk-assign/", bulk_assign, name="bulk_assign"),
     path("<int:pk>/assign/", views.assign, name="assign"),
     path("<int:pk>/next/", next_page, name="next"),
     path("<int:pk>/timeline/", timeline.of_desktop, name="timeline"),

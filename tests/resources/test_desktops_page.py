@@ -83,7 +83,10 @@ def test_power_off_does_not_log_out_first(admin: Client, center: Center) -> None
 def test_release_frees_the_desktop(admin: Client, center: Center) -> None:
     machine = make.desktop(center)
     make.assignment(make.user("ken"), machine)
-    assert "released from Ken" in post(admin, machine, "release")
+    asked = admin.post(f"{LIST}{machine.pk}/release/")
+    assert "Ken will no longer have 1 desktop" in admin.get(asked["Location"]).content.decode()
+    answer = admin.post(asked["Location"], {"reason": "he left"}, follow=True).content.decode()
+    assert "Release: 1 desktop." in answer
     machine.refresh_from_db()
     assert not machine.lent
     assert "released by Admin" in Assignment.objects.get(desktop=machine).close_reason

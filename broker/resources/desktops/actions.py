@@ -49,10 +49,11 @@ def power_action(op: PowerOp, label: str, *, hard: bool = False) -> Do:
     return do
 
 
-def release(request: HttpRequest, row: Desktop) -> str:
+def release(request: HttpRequest, row: Desktop, reason: str = "") -> str:
     """End the assignment; the release plan says what follows."""
     owner = holding(row)
-    done = actions.release(owner.pk, f"released by {request.user}") if owner else None
+    why = f"released by {request.user}" + (f": {reason}" if reason else "")
+    done = actions.release(owner.pk, why) if owner else None
     if done is None:
         raise Refused(f"{row} is assigned to nobody.")
     return f"{row} is released from {done.user}."
@@ -125,6 +126,12 @@ def on_a_form(key: str) -> Callable[[HttpRequest, Desktop], HttpResponse]:
         return SeeOther(f"{address}?{urlencode({'ids': ','.join(map(str, ids))})}")
 
     return do
+
+
+def to_bulk_assign(request: HttpRequest, row: Desktop) -> HttpResponse:
+    """Go on on the page where many are assigned, with a line for every ticked row."""
+    ids = keys(request.POST.getlist("ids")) or [row.pk]
+    return SeeOther(f"{reverse('desktops:bulk_assign')}?{urlencode({'ids': ','.join(map(str, ids))})}")
 
 
 def delete_from_disk(request: HttpRequest, row: Desktop) -> str:

@@ -108,6 +108,14 @@ class ReasonForm(PlainForm):
     )
 
 
+class ReleaseForm(PlainForm):
+    """Why desktops are taken from their users."""
+
+    reason = forms.CharField(
+        label="Reason", max_length=200, required=False, help_text="For the log and the history of the desktop."
+    )
+
+
 class TagsForm(PlainForm):
     """Tags to put on, and to take off."""
 
@@ -143,6 +151,26 @@ class DeleteForm(PlainForm):
         return self.name
 
 
+def bound_to(desktop: Desktop) -> str:
+    """Whom AWS holds this WorkSpace for, where its center offers such desktops to them only."""
+    owner_only = desktop.center.offer_bound == Center.Bound.OWNER
+    return desktop.bound_user if owner_only and desktop.bound_user != UNDEFINED else ""
+
+
+def binding_refusal(desktop: Desktop, user: User, kind: str, *, override: bool) -> tuple[str, str] | None:
+    """(field, why not) where AWS holds the WorkSpace for somebody else: only a confirmed hard assignment overrides it.
+
+    RULES 10.
+    """
+    bound = bound_to(desktop)
+    own = user.server_id == desktop.center.server_id and (user.sam or user.login).lower() == bound.lower()
+    if not bound or own:
+        return None
+    if kind != Assignment.Kind.HARD:
+        return "kind", f"AWS bound this WorkSpace to {bound}: only a hard assignment gives it to somebody else."
+    return None if override else ("override", f"Confirm that {user} gets the WorkSpace that AWS bound to {bound}.")
+
+
 class AssignForm(PlainForm):
     """Whom a desktop is given to, and how firmly (RULES 10, 14)."""
 
@@ -167,19 +195,14 @@ class AssignForm(PlainForm):
         servers = self.fields["server"]
         assert isinstance(servers, forms.ModelChoiceField)  # noqa: S101 - for the type checker
         servers.queryset = AuthenticationServer.objects.order_by("position", "name")
-        if not self.bound():
+        bound = bound_to(desktop)
+        if not bound:
             del self.fields["override"]
         else:
             self.fields["override"].help_text = (
-                f"AWS bound it to {self.bound()}. Only a hard assignment overrides this; at the desktop "
+                f"AWS bound it to {bound}. Only a hard assignment overrides this; at the desktop "
                 "they still need the right to log on."
             )
-
-    def bound(self) -> str:
-        """Whom AWS holds this WorkSpace for, where its center offers such desktops to them only."""
-        name = self.desktop.bound_user
-        owner_only = self.desktop.center.offer_bound == Center.Bound.OWNER
-        return name if owner_only and name != UNDEFINED else ""
 
     def clean(self) -> dict[str, Any]:
         """Find the person; a binding by AWS gives way to a hard assignment that was confirmed only."""
@@ -188,20 +211,10 @@ class AssignForm(PlainForm):
         if user is None:
             return cleaned
         cleaned["user"] = user
-        bound = self.bound()
-        if not bound or self.is_owner(user, bound):
-            return cleaned
-        if cleaned.get("kind") != Assignment.Kind.HARD:
-            self.add_error(
-                "kind", f"AWS bound this WorkSpace to {bound}: only a hard assignment gives it to somebody else."
-            )
-        elif not cleaned.get("override"):
-            self.add_error("override", f"Confirm that {user} gets the WorkSpace that AWS bound to {bound}.")
+        against = binding_refusal(self.desktop, user, cleaned.get("kind", ""), override=bool(cleaned.get("override")))
+        if against:
+            self.add_error(*against)
         return cleaned
-
-    def is_owner(self, user: User, bound: str) -> bool:
-        """Whether it is this user whom AWS holds it for."""
-        return user.server_id == self.desktop.center.server_id and (user.sam or user.login).lower() == bound.lower()
 
     def found(self, login: str, server: AuthenticationServer | None) -> User | None:
         """The one person of this name, or None with the error beside the field."""

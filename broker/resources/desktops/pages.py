@@ -70,28 +70,40 @@ class DesktopPages(Pages):
         ),
         "release": Action(
             "Release",
-            actions.release,
+            actions.on_a_form("release"),
+            permission="execute",
             bulk=True,
             danger=True,
-            confirm=actions.release_question,
             applies=lambda row: holding(row) is not None,
         ),
         "logout": Action(
             "Log out user",
             actions.log_out,
+            permission="execute",
             bulk=True,
             danger=True,
             confirm=actions.question("logs out everybody on"),
             applies=lambda row: bool(live(row)),
         ),
+        "message": Action(
+            "Send message",
+            actions.on_a_form("message"),
+            permission="execute",
+            bulk=True,
+            applies=lambda row: bool(live(row)),
+        ),
         "clear": Action(
             "Clear stuck session",
             actions.clear_session,
+            permission="execute",
             bulk=True,
             confirm="The broker forgets these sessions. Do this only if the machine is known to have nobody on it.",
             applies=lambda row: bool(live(row)) and agent_axis(row) is not AgentAxis.REACHABLE,
         ),
         "assign": Action("Assign to user", url=address("assign"), applies=actions.present),
+        "bulk_assign": Action(
+            "Assign to users", actions.to_bulk_assign, bulk=True, only_bulk=True, applies=actions.present
+        ),
         "available": Action(
             "Make available",
             actions.make_available,
@@ -106,7 +118,7 @@ class DesktopPages(Pages):
         ),
         "tag": Action("Tags", actions.on_a_form("tags"), bulk=True),
         "note": Action("Add note", actions.on_a_form("note"), bulk=True),
-        "refresh": Action("Refresh status", actions.refresh, applies=actions.present),
+        "refresh": Action("Refresh status", actions.refresh, permission="execute", applies=actions.present),
         "manual": Action(
             "Set running mode to Manual",
             actions.to_manual,
@@ -147,7 +159,10 @@ class DesktopPages(Pages):
     def links(cls, request: HttpRequest) -> list[tuple[str, str]]:
         """The agents that match no desktop yet."""
         count = waiting_agents().count()
-        return [(f"Waiting agents ({count})" if count else "Waiting agents", reverse("desktops:waiting"))]
+        found = [(f"Waiting agents ({count})" if count else "Waiting agents", reverse("desktops:waiting"))]
+        if request.user.has_perm("desktops.edit"):
+            found.append(("Assign from CSV", reverse("desktops:bulk_assign")))
+        return found
 
     @classmethod
     def facts(cls, request: HttpRequest, row: Any) -> dict[str, Any]:

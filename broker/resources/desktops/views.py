@@ -1,4 +1,4 @@
-"""Desktop pages that are no plain form of one row: assign, change several, delete from disk, waiting agents."""
+"""Desktop pages that are no plain form of one row: assign, delete from disk, waiting agents."""
 
 from datetime import datetime
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.db import IntegrityError, transaction
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 
@@ -14,13 +14,12 @@ from agents.models import Agent
 from authservers.models import User
 from broker.connect.happenings import Happening, happened
 from broker.connect.models import DesktopSession
-from broker.core import audit, words
+from broker.core import audit
 from broker.core.clock import now
-from broker.core.filters import keys
 from broker.core.forms import PlainForm
 from broker.core.pages import Refused, SeeOther, needs
 from broker.resources.desktops import actions
-from broker.resources.desktops.forms import NOTE_LENGTH, AssignForm, DeleteForm, NoteForm, ReasonForm, TagsForm
+from broker.resources.desktops.forms import AssignForm, DeleteForm
 from broker.resources.desktops.pages import DesktopPages
 from broker.resources.desktops.rows import desktops, waiting_agents
 from centers.models import Desktop
@@ -88,44 +87,6 @@ def stands_at(assignment: Assignment) -> list[tuple[Event, datetime]]:
     if row.state == DesktopSession.State.DISCONNECTED:
         return [*came, (Event.DISCONNECTED, now())]
     return [*came, (Event.IDLE, row.idle_since)] if row.idle_since else came
-
-
-CHANGES: dict[str, tuple[str, type[PlainForm]]] = {
-    "unavailable": ("Make unavailable", ReasonForm),
-    "tags": ("Change tags", TagsForm),
-    "note": ("Add note", NoteForm),
-}
-
-
-@needs("desktops.edit")
-def change(request: HttpRequest, key: str) -> HttpResponse:
-    """One change of one desktop or many."""
-    if key not in CHANGES:
-        raise Http404
-    title, kind = CHANGES[key]
-    rows = list(Desktop.objects.filter(pk__in=keys(request.GET.get("ids", "").split(","))))
-    if not rows:
-        messages.warning(request, "Nothing was ticked, so nothing was done.")
-        return SeeOther(DesktopPages.url("list"))
-    form = kind(request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        for row in rows:
-            changed(row, key, form.cleaned_data)
-        messages.success(request, f"{title}: {words.count(len(rows), 'desktop')}.")
-        return SeeOther(DesktopPages.url("list"))
-    return page(request, form, title, lead=f"For {words.listed(rows)}.")
-
-
-def changed(row: Desktop, key: str, said: dict[str, Any]) -> None:
-    """Make one of CHANGES in one row."""
-    if key == "unavailable":
-        actions.set_availability(row, Desktop.Availability.UNAVAILABLE, said["reason"])
-    elif key == "tags":
-        kept = [tag for tag in row.tags if tag not in said["remove"]]
-        actions.change(row, {"tags": row.tags}, {"tags": list(dict.fromkeys([*kept, *said["add"]]))})
-    else:
-        notes = "\n".join(part for part in (row.notes, said["note"]) if part)[-NOTE_LENGTH:]
-        actions.change(row, {"notes": row.notes}, {"notes": notes})
 
 
 @needs("desktops.edit")

@@ -107,7 +107,7 @@ def on_a_form(request: HttpRequest, row: DesktopSession) -> HttpResponse:
     return SeeOther(f"{reverse('sessions:message')}?{urlencode({'ids': ','.join(map(str, ids))})}")
 
 
-@needs("sessions.edit")
+@needs("sessions.execute")
 def message(request: HttpRequest) -> HttpResponse:
     """Say something to the people of one session or many."""
     rows = list(sessions().filter(pk__in=keys(request.GET.get("ids", "").split(","))))

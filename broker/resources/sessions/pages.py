@@ -50,18 +50,20 @@ class SessionPages(TabPages):
     search = ["user_name", "user__login", "user__display_name", "desktop__name", "desktop__display_name"]
     order = "-started_at"
     actions = {
-        "message": Action("Send message", actions.on_a_form, bulk=True, applies=is_live),
-        "lock": Action("Lock", actions.ask_agent("lock", "is being locked"), bulk=True, applies=is_live),
+        "message": Action("Send message", actions.on_a_form, permission="execute", bulk=True, applies=is_live),
+        "lock": Action(
+            "Lock", actions.ask_agent("lock", "is being locked"), permission="execute", bulk=True, applies=is_live
+        ),
         "disconnect": Action(
-            "Disconnect", actions.ask_agent("disconnect", "is being disconnected"), bulk=True, danger=True,
-            confirm=actions.question("disconnects"), applies=is_live,
+            "Disconnect", actions.ask_agent("disconnect", "is being disconnected"), permission="execute", bulk=True,
+            danger=True, confirm=actions.question("disconnects"), applies=is_live,
         ),
         "logout": Action(
-            "Log out", actions.ask_agent("logout", "is being logged out"), bulk=True, danger=True,
+            "Log out", actions.ask_agent("logout", "is being logged out"), permission="execute", bulk=True, danger=True,
             confirm=actions.question("logs out, and what is not saved is lost, of"), applies=is_live,
         ),
         "clear": Action(
-            "Clear stuck session", actions.clear, bulk=True, danger=True, applies=is_stuck,
+            "Clear stuck session", actions.clear, permission="execute", bulk=True, danger=True, applies=is_stuck,
             confirm="The broker forgets these sessions. Do this only if the machine is known to have nobody on it.",
         ),
     }  # fmt: skip
