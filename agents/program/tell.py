@@ -86,7 +86,8 @@ class Teller:
         return said
 
     def _told(self, boot: str, events: list[Event], answer: dict[str, Any]) -> None:
-        rejected = {each.get("seq"): each.get("reason") for each in _objects(answer.get("rejected"))}
+        refused = [each for each in _objects(answer.get("rejected")) if isinstance(each.get("seq"), int)]
+        rejected = {each["seq"]: each.get("reason") for each in refused}
         for event in events:
             if event["seq"] in rejected:
                 log.error("The broker does not take %s: %s", event, rejected[event["seq"]])

@@ -29,6 +29,7 @@ class Served:
     url: str = ""
     lock: threading.RLock = field(default_factory=threading.RLock)
     calls: list[tuple[str, str]] = field(default_factory=list)
+    statuses: set[int] = field(default_factory=set)
     hook: Hook | None = None
 
     def drain(self) -> None:
@@ -92,6 +93,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         status, headers, content = self.server.answer(self.command, self.path, body, self.headers.get("Authorization"))
+        self.server.broker.statuses.add(status)
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)

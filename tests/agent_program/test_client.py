@@ -95,7 +95,8 @@ def test_an_answer_that_names_none_of_the_events_is_no_answer(
 ) -> None:
     teller = teller_of(settings_here, machine)
     teller.link.ensure()
-    broker.hook = lambda verb, path: (202, {}, b'{"accepted": [5], "duplicate": null, "rejected": [7]}')
+    rejected = b'[7, {"seq": []}, {"seq": null}]'
+    broker.hook = lambda verb, path: (202, {}, b'{"accepted": [5], "duplicate": null, "rejected": %s}' % rejected)
     teller.spool.add(teller.spool.event("agent_start"))
     assert teller.turn() > 0
     assert len(teller.spool) == 1
