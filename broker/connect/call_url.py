@@ -1,29 +1,40 @@
-"""Call the URL of a plan: plain GET, tags replaced and quoted, 5 s, three tries (SPEC 3.4).
+"""Call the URL of a plan: plain GET or signed POST, tags replaced and quoted (SPEC 3.4; docs/call-outs.md).
 
 A redirect is an answer and is not followed. Link-local addresses are refused: there clouds keep the keys of a machine.
 """
 
+import hashlib
+import hmac
 import http.client
+import json
 import socket
 import urllib.error
 import urllib.request
+from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import IPv6Address, ip_address
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import UUID, uuid5
 
 from authservers.models import User
 from broker.connect import tags
 from broker.connect.actions import standing
 from broker.core import audit
+from broker.core.clock import now
 from broker.core.db import assert_outside
+from broker.core.fields import UnreadableSecret, secret
 from broker.core.jobs import Done, Failed, Kind, Later, Moot, Result
 from broker.core.models import Job
+from centers.models import Desktop
 from plans.engine import Due
+from plans.models import ReleasePlan
 from plans.tags import render_url
 
-TIMEOUT = 5.0
-TRIES = 3
+TIMEOUT = 5
+RETRIES = 2
+LONGEST = timedelta(seconds=30)  # what a plan may give a call
+DELIVERIES = UUID("7f0f2a52-5d1f-4d3a-9b57-0c1f4d6f2a10")  # the name space of delivery ids
 
 
 class Stay(urllib.request.HTTPRedirectHandler):
@@ -39,6 +50,16 @@ class Stay(urllib.request.HTTPRedirectHandler):
 OPENER = urllib.request.build_opener(Stay)
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """How to call; with a `secret` it is a signed POST."""
+
+    url: str
+    timeout: int = TIMEOUT
+    retries: int = RETRIES
+    secret: str = ""
+
+
 def refuse_link_local(url: str) -> None:
     """Look the host up; raises OSError where it is a link-local address or none at all, ValueError for a bad port."""
     parts = urlsplit(url)
@@ -50,22 +71,84 @@ def refuse_link_local(url: str) -> None:
 
 
 def run(job: Job) -> Result:
-    """Call it; an answer of 400 or more, or none, is tried again twice."""
+    """Call it; an answer of 400 or more, or none, is tried again as often as the plan says, with growing pauses."""
     desktop, against = standing(job)
     if against is not None or desktop is None:
         return against or Moot("The desktop is gone.")
     due = Due.from_json(job.payload["due"])
     user = User.objects.filter(pk=job.payload.get("user")).first()
-    url = render_url(due.detail, tags.values(desktop, user))
+    try:
+        call = how(due, render_url(due.detail, tags.values(desktop, user)))
+    except UnreadableSecret as error:
+        return Failed(str(error))
+    body = news(job, due, desktop, user) if call.secret else b""
     assert_outside()
     try:
-        refuse_link_local(url)
-        with OPENER.open(urllib.request.Request(url, method="GET"), timeout=TIMEOUT) as answer:  # noqa: S310 - http(s) only, checked by the form
-            audit.record("plan.job_executed", f"Called the URL of plan {due.plan}: {answer.status}.", desktop=desktop)
-            return Done(f"It answered {answer.status}.")
+        refuse_link_local(call.url)
+        with OPENER.open(request(job, call, body), timeout=call.timeout) as answer:
+            said = f"It answered {answer.status}."
     except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
-        why = f"The URL did not answer well: {error}"
-        return Later(why) if job.tries < TRIES else Failed(why)
+        return failed(job, call, desktop, due, str(error))
+    audit.record("plan.job_executed", f"Called the URL of plan {due.plan}. {said}", desktop=desktop)
+    return Done(said)
 
 
-KIND = Kind(run=run, lease=timedelta(seconds=40), gives_up=True)
+def failed(job: Job, call: Call, desktop: Desktop, due: Due, error: str) -> Result:
+    """Once more, or not any more; either is in the log."""
+    why = f"The URL did not answer well: {error}"
+    last = job.tries > call.retries
+    then = "It is given up." if last else "It is tried again."
+    audit.record("plan.job_failed", f"Plan {due.plan}: {why}. {then}", desktop=desktop, level="warning")
+    return Failed(why) if last else Later(why)
+
+
+def how(due: Due, url: str) -> Call:
+    """As the release plan says that wants it; plainly where no plan does. Raises UnreadableSecret."""
+    kind, _, number = due.source.partition(":")
+    plan = ReleasePlan.objects.filter(pk=number).first() if kind == "release_plan" and number.isdigit() else None
+    if plan is None:
+        return Call(url)
+    signed = plan.url_method == ReleasePlan.Method.POST
+    return Call(url, plan.url_timeout, plan.url_retries, secret(plan, "url_secret") if signed else "")
+
+
+def delivery(job: Job) -> str:
+    """The same for every try of one call, so that a receiver can tell a repetition."""
+    return str(uuid5(DELIVERIES, f"{job.pk}:{job.created_at.isoformat()}"))
+
+
+def request(job: Job, call: Call, body: bytes) -> urllib.request.Request:
+    """What is sent. The signature covers time and id, so that nobody can send an old call again as a new one."""
+    if not call.secret:
+        return urllib.request.Request(call.url, method="GET")  # noqa: S310 - http(s) only, checked by the form
+    moment, number = str(int(now().timestamp())), delivery(job)
+    signature = sign(call.secret, moment, number, body)
+    headers = {
+        "Content-Type": "application/json",
+        "X-Usher-Delivery": number,
+        "X-Usher-Timestamp": moment,
+        "X-Usher-Signature": f"sha256={signature}",
+    }
+    return urllib.request.Request(call.url, body, headers, method="POST")  # noqa: S310 - the same
+
+
+def sign(key: str, moment: str, number: str, body: bytes) -> str:
+    """HMAC-SHA256 over "time.id.body", in hex."""
+    return hmac.new(key.encode(), f"{moment}.{number}.".encode() + body, hashlib.sha256).hexdigest()
+
+
+def news(job: Job, due: Due, desktop: Desktop, user: User | None) -> bytes:
+    """What a signed call tells: the event, whose and which desktop; the same bytes at every try."""
+    machine = {"id": desktop.ref, "name": desktop.name, "display_name": str(desktop), "center": str(desktop.center)}
+    told: dict[str, Any] = {
+        "id": delivery(job),
+        "event": str(due.because),
+        "at": due.since.isoformat(),
+        "plan": due.plan,
+        "desktop": machine,
+        "user": {"login": user.login, "domain": user.netbios, "name": str(user)} if user else None,
+    }
+    return json.dumps(told, sort_keys=True).encode()
+
+
+KIND = Kind(run=run, lease=LONGEST + timedelta(seconds=30), gives_up=True)

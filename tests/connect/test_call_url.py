@@ -1,5 +1,9 @@
 """The URL of a plan is called with its tags, three times at most, and never by hook or crook (SPEC 3.4)."""
 
+import hashlib
+import hmac
+import json
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -10,10 +14,12 @@ import time_machine
 
 from broker.core import jobs
 from broker.core.clock import now
+from broker.core.fields import set_secret
 from broker.core.jobs import Wish, enqueue
 from broker.core.models import Job, LogEntry
 from broker.handlers import HANDLERS
 from plans.engine import Action, Due, Event
+from plans.models import ReleasePlan
 from pools.models import Assignment
 from tests import make
 
@@ -24,6 +30,7 @@ class Listener(HTTPServer):
     """Remembers what was asked; answers as it is told."""
 
     asked: list[str]
+    posted: list[tuple[dict[str, str], bytes]]
     answer: int
 
 
@@ -38,6 +45,11 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.wfile.write(b"this is no HTTP\r\n\r\n")
 
+    def do_POST(self) -> None:
+        server: Any = self.server
+        server.posted.append((dict(self.headers), self.rfile.read(int(self.headers["Content-Length"]))))
+        self.do_GET()
+
     def log_message(self, *_: object) -> None:
         """Nothing."""
 
@@ -45,7 +57,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def listener() -> Iterator[Listener]:
     server = Listener(("127.0.0.1", 0), Handler)
-    server.asked, server.answer = [], 200
+    server.asked, server.posted, server.answer = [], [], 200
     thread = threading.Thread(target=server.serve_forever, args=[0.01])
     thread.start()
     yield server
@@ -54,14 +66,14 @@ def listener() -> Iterator[Listener]:
     server.server_close()
 
 
-def planned(url: str) -> Job:
+def planned(url: str, source: str = "") -> Job:
     """A call that a release plan wants at log-out."""
     make.defaults()
     center = make.center()
     alice, desktop = make.user("alice", at=center.server), make.desktop(center, display_name="Büro & more")
     held = make.assignment(alice, desktop)
     moment = now()
-    due = Due(Action.CALL_URL, moment, Event.LOGGED_OUT, moment, "Tell the helpdesk", url)
+    due = Due(Action.CALL_URL, moment, Event.LOGGED_OUT, moment, "Tell the helpdesk", url, source)
     payload = {"due": due.as_json(), "epoch": "", "assignment": held.pk, "user": alice.pk}
     return enqueue(Wish("call_url", f"desktop:{desktop.pk}", payload=payload, cause="logged_out", plan=due.plan))
 
@@ -114,3 +126,54 @@ def test_a_link_local_address_is_never_called(host: str) -> None:
     job = worked(planned(f"http://{host}/latest/meta-data"), 5)
     assert job.state == "aborted"
     assert "link-local" in job.reason
+
+
+def signing_plan(**columns: Any) -> ReleasePlan:
+    """A plan that posts."""
+    plan = ReleasePlan(name="Tell the helpdesk", url_method="post", **columns)
+    set_secret(plan, "url_secret", "tell-nobody")
+    plan.save()
+    return plan
+
+
+def test_a_signed_call_can_be_checked_by_whoever_knows_the_secret(listener: Listener) -> None:
+    plan = signing_plan()
+    job = worked(planned(f"http://127.0.0.1:{listener.server_port}/hook?u={{USER}}", f"release_plan:{plan.pk}"))
+    assert (job.state, listener.asked) == ("finished", ["/hook?u=alice"])
+    ((headers, body),) = listener.posted
+    moment, number = headers["X-Usher-Timestamp"], headers["X-Usher-Delivery"]
+    expected = hmac.new(b"tell-nobody", f"{moment}.{number}.".encode() + body, hashlib.sha256).hexdigest()
+    assert headers["X-Usher-Signature"] == f"sha256={expected}"
+    told = json.loads(body)
+    assert (told["id"], told["event"], told["user"]["login"]) == (number, "logged_out", "alice")
+    assert told["desktop"]["display_name"] == "Büro & more"
+
+
+def test_every_try_of_a_call_has_the_same_id_and_body_and_a_time_of_its_own(listener: Listener) -> None:
+    listener.answer = 503
+    plan = signing_plan(url_retries=3)
+    job = worked(planned(f"http://127.0.0.1:{listener.server_port}/hook", f"release_plan:{plan.pk}"), 6)
+    assert (job.state, len(listener.posted)) == ("aborted", 4)
+    assert len({(headers["X-Usher-Delivery"], body) for headers, body in listener.posted}) == 1
+    assert len({headers["X-Usher-Timestamp"] for headers, _ in listener.posted}) == 4
+    assert LogEntry.objects.filter(event="plan.job_failed", level="warning").count() == 4
+
+
+def test_the_secret_is_in_no_job_and_in_no_log(listener: Listener) -> None:
+    plan = signing_plan()
+    job = worked(planned(f"http://127.0.0.1:{listener.server_port}/hook", f"release_plan:{plan.pk}"))
+    assert "tell-nobody" not in json.dumps(job.payload) + job.message
+    assert not LogEntry.objects.filter(message__contains="tell-nobody").exists()
+
+
+def test_a_plan_that_is_gone_by_now_is_called_plainly(listener: Listener) -> None:
+    job = worked(planned(f"http://127.0.0.1:{listener.server_port}/hook", "release_plan:999999"))
+    assert (job.state, listener.posted) == ("finished", [])
+
+
+def test_a_call_that_takes_longer_than_the_plans_time_out_is_given_up() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:  # takes the call and says nothing
+        plan = ReleasePlan.objects.create(name="Tell the helpdesk", url_timeout=1, url_retries=0)
+        job = worked(planned(f"http://127.0.0.1:{mute.getsockname()[1]}/", f"release_plan:{plan.pk}"))
+    assert (job.state, job.tries) == ("aborted", 1)
+    assert "timed out" in job.reason

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from broker.core.fields import secret
 from broker.core.models import LogEntry
 from gateways.models import Gateway
 from plans.models import PowerControlPlan, ProtocolPlan, ReleasePlan
@@ -92,6 +93,36 @@ def test_a_url_with_tags_is_kept_and_a_url_without_a_time_is_refused(admin: Clie
     data = typed(admin, f"{RELEASE}add/", name="Calls", logged_out_url=url, idle_url=url, idle_url_after="300")
     assert admin.post(f"{RELEASE}add/", data).status_code == 303
     assert ReleasePlan.objects.get(name="Calls").idle_url == url
+
+
+def test_a_signed_call_needs_a_secret_which_is_never_shown_again(admin: Client) -> None:
+    data = typed(admin, f"{RELEASE}add/", name="Signed", url_method="post")
+    assert list(admin.post(f"{RELEASE}add/", data).context["form"].errors) == ["url_secret"]
+    assert admin.post(f"{RELEASE}add/", {**data, "url_secret": "tell-nobody"}).status_code == 303
+    plan = ReleasePlan.objects.get(name="Signed")
+    assert secret(plan, "url_secret") == "tell-nobody"
+    assert "tell-nobody" not in admin.get(f"{RELEASE}{plan.pk}/").content.decode()
+    assert admin.post(f"{RELEASE}{plan.pk}/", typed(admin, f"{RELEASE}{plan.pk}/", notes="x")).status_code == 303
+    plan.refresh_from_db()
+    assert secret(plan, "url_secret") == "tell-nobody"
+
+
+def test_a_release_plan_has_the_headings_of_the_product_and_all_its_columns(admin: Client) -> None:
+    page = admin.get(f"{RELEASE}add/").content.decode()
+    for heading in (
+        "When User Disconnects from Desktop", "When User Logs Out from Desktop", "When Connection is Closed",
+        "When Desktop is Idle", "When Desktop is First Assigned", "When Desktop is Released", "Warnings", "URLs",
+    ):  # fmt: skip
+        assert f"<legend>{heading}</legend>" in page
+    shown = {"uid", "secrets", "id", "is_default"} | set(admin.get(f"{RELEASE}add/").context["form"].fields)
+    assert {column.name for column in ReleasePlan._meta.concrete_fields} <= shown
+    data = typed(
+        admin, f"{RELEASE}add/", name="Full", closed_as="logout", warn_before="600", warn_text="{USER}, save.",
+        released_warning="60", released_warning_text="Bye {NOPE}",
+    )  # fmt: skip
+    assert list(admin.post(f"{RELEASE}add/", data).context["form"].errors) == ["released_warning_text"]
+    assert admin.post(f"{RELEASE}add/", {**data, "released_warning_text": "Bye"}).status_code == 303
+    assert "A connection whose end is unknown counts as a log-out." in admin.get(RELEASE).content.decode()
 
 
 def test_the_default_protocol_plan_can_be_edited_but_not_deleted(admin: Client) -> None:
