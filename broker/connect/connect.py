@@ -103,6 +103,8 @@ def taken(who: Who, click: Click) -> Assignment | QueuePlace:
             return assignment
     if line.is_backup:
         raise NotOffered("Somebody else was faster. Choose again.")
+    if not places.that_may_give([line], Asker.of(who.user, who.portal)):
+        raise NotOffered("This pool has no desktop for you just now. Ask your administrator.")
     return places.taken(who, line, click.held)
 
 

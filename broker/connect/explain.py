@@ -16,6 +16,7 @@ from authservers.services import directory
 from broker.connect import desktop_filters, offers, sources, verdicts
 from broker.connect.askers import Asker
 from broker.connect.connecting_words import in_queue, on_connect
+from broker.connect.places import that_may_give
 from broker.connect.reach import withheld
 from broker.connect.report import Candidate, Found, Held, PoolLine, Report, RuleLine, Tried
 from broker.core.clock import now
@@ -158,13 +159,14 @@ def under(report: Report, user: User, policy: Policy, client: Mapping[str, str])
     lines = [line for line in every_source(policy) if line.slot in offered.held]
     chosen = {offer.desktop.pk: offer.line.slot for offer in offered.offers if offer.line and not offer.assigned}
     full = len(chosen) >= offers.room(policy, len(own))
+    waited_for = that_may_give(offered.empty, asker) if offers.room(policy, len(own)) else []
     choice = Choice(chosen, [each.desktop_id for each in own], offered.held, full)
     return replace(
         report,
         maximum=policy.max_desktops,
         pools=[pool_line(line, asker, pools, choice) for line in lines],
         assigned=[held(each, policy) for each in own],
-        queues=[in_queue(line) for line in offered.empty] if offers.room(policy, len(own)) else [],
+        queues=[in_queue(line) for line in waited_for],
         connecting=[on_connect(offer, policy) for offer in with_user(offered.offers, own)],
     )
 

@@ -1,19 +1,23 @@
 """Places in the queue for a desktop: one for each person and line, first come, first served."""
 
+from collections.abc import Sequence
 from datetime import timedelta
+from functools import reduce
 
 from django.db import transaction
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import Count, IntegerField, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce, Lower
 
 from authservers.models import User
-from broker.connect import usual
+from broker.connect import offers, usual, verdicts
+from broker.connect.askers import Asker
 from broker.connect.launching import Who
 from broker.connect.models import QueuePlace
 from broker.core import audit
 from broker.core.clock import now
 from broker.core.jobs import URGENT, Wish, enqueue
 from broker.core.models import Job
+from centers.models import Desktop
 from policies.models import PoolAssignment
 
 STILL_THERE = timedelta(seconds=90)  # since its page last asked; browsers ask once a minute for a hidden tab
@@ -26,6 +30,23 @@ def others_wait(line: PoolAssignment, user: User) -> bool:
     """Whether somebody else waits for a desktop of this pool and is still there."""
     waiting = QueuePlace.objects.filter(line__pool=line.pool_id, ended_at=None, seen_at__gt=now() - STILL_THERE)
     return waiting.exclude(user=user).exists()
+
+
+def that_may_give(lines: Sequence[PoolAssignment], asker: Asker) -> list[PoolAssignment]:
+    """Those of the lines whose pool has a desktop that this person might be given, once it is free; one statement."""
+    pools = offers.pools_by_id()
+    parts = [
+        offers.in_pool(line, pools)
+        .filter(availability=Desktop.Availability.AVAILABLE)
+        .annotate(bound_lower=Lower("bound_user"), line=Value(line.pk, IntegerField()))
+        .exclude(verdicts.bound_to_other(asker))
+        .order_by()
+        .values_list("line")[:1]
+        for line in lines
+    ]
+    found = reduce(lambda one, other: one.union(other, all=True), parts[1:], parts[0]) if parts else []
+    some = {pk for (pk,) in found}
+    return [line for line in lines if line.pk in some]
 
 
 def taken(who: Who, line: PoolAssignment, held: int) -> QueuePlace:

@@ -1,14 +1,11 @@
 """The queue on the page of desktops: a card for each line whose desktops are all taken."""
 
 from dataclasses import dataclass
-from functools import reduce
 
-from django.db.models import IntegerField, Value
-
-from broker.connect import offers
+from broker.connect import offers, places
+from broker.connect.askers import Asker
 from broker.connect.models import PortalSession, QueuePlace
 from broker.core.words import count, roughly
-from centers.models import Desktop
 from policies.models import PoolAssignment
 
 
@@ -28,31 +25,16 @@ def build(found: offers.Offers, portal: PortalSession) -> list[QueueCard]:
     own = sum(offer.assigned for offer in found.offers)
     if not found.empty or offers.room(portal.policy, own) == 0:
         return []
-    lines = that_may_give(found.empty)
+    lines = places.that_may_give(found.empty, Asker.of(portal.user, portal))
     waiting = QueuePlace.objects.filter(ended_at=None, line__pool__in=[line.pool_id for line in lines])
-    places = list(waiting.select_related("line").order_by("since", "pk")) if lines else []
-    return [card(line, places, portal.user_id) for line in lines]
+    standing = list(waiting.select_related("line").order_by("since", "pk")) if lines else []
+    return [card(line, standing, portal.user_id) for line in lines]
 
 
-def that_may_give(lines: list[PoolAssignment]) -> list[PoolAssignment]:
-    """Those of the lines whose pool has a desktop at all that could be offered."""
-    pools = offers.pools_by_id()
-    parts = [
-        offers.in_pool(line, pools)
-        .filter(availability=Desktop.Availability.AVAILABLE)
-        .order_by()
-        .annotate(line=Value(line.pk, IntegerField()))
-        .values_list("line")[:1]
-        for line in lines
-    ]
-    some = {pk for (pk,) in reduce(lambda one, other: one.union(other, all=True), parts[1:], parts[0])}
-    return [line for line in lines if line.pk in some]
-
-
-def card(line: PoolAssignment, places: list[QueuePlace], user_id: int) -> QueueCard:
+def card(line: PoolAssignment, standing: list[QueuePlace], user_id: int) -> QueueCard:
     """One card."""
     name = line.pool.display_name or line.pool.name
-    before = [each for each in places if each.line.pool_id == line.pool_id]
+    before = [each for each in standing if each.line.pool_id == line.pool_id]
     for number, place in enumerate(before, 1):
         if place.user_id == user_id and place.line_id == line.pk:
             return QueueCard(line, name, place_in_words(number, place.usual), place)

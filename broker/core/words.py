@@ -27,7 +27,7 @@ def duration(seconds: float | None, zero: str = "immediately") -> str:
 def roughly(seconds: float) -> str:
     """A duration as people say it: whole minutes from 90 seconds on, whole hours from 90 minutes on."""
     unit = next((size for size, least in ((3600, 5400), (60, 90)) if seconds >= least), 1)
-    return duration(round(seconds / unit) * unit, zero="no time")
+    return duration(round(seconds / unit) * unit, zero="a moment")
 
 
 def listed(items: Iterable[object], joiner: str = "and", most: int = 5) -> str:

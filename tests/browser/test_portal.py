@@ -28,6 +28,66 @@ def test_an_impatient_double_click_gets_one_desktop_and_one_file(visitors: Visit
     release(user)
 
 
+def test_a_shared_desktop_lets_one_in_and_the_other_waits_until_it_is_free(visitors: Visitors) -> None:
+    alice, farid = visitors.signs_in("alice"), visitors.signs_in("farid")
+    with alice.expect_download():
+        alice.get_by_role("button", name="Connect", exact=True).click()
+    expect(alice.get_by_role("heading", name="Your desktop is ready")).to_be_visible()
+    expect(alice.get_by_text("This desktop is shared")).to_be_visible()
+    assert not list(troubles(alice))
+    farid.reload()
+    waits = farid.get_by_role("article", name="Shared desktop")
+    expect(waits).to_contain_text("All its desktops are in use. Nobody waits yet.")
+    assert not list(troubles(farid))
+    waits.get_by_role("button", name="Wait for a desktop").click()
+    expect(farid.get_by_role("heading", name="You are 1st in the queue")).to_be_visible()
+    expect(farid.locator("#said")).to_have_text(re.compile("You are 1st in the queue"))
+    assert not list(troubles(farid))
+    alice.goto("/desktops/")
+    with farid.expect_download(timeout=60_000):
+        release(alice)
+    expect(farid.get_by_role("heading", name="Your desktop is ready")).to_be_visible()
+    farid.goto("/desktops/")
+    release(farid)
+
+
+def test_the_steps_can_be_followed_and_cancelled_and_tell_a_screen_reader(visitors: Visitors) -> None:
+    carol = visitors.signs_in("carol")
+    carol.get_by_role("button", name="Reconnect").click()
+    steps = carol.get_by_role("listitem").filter(has=carol.locator("[data-at]"))
+    expect(steps.first).to_contain_text("Starting")
+    expect(carol.get_by_role("status")).to_have_text(re.compile("Step 2 of 5: Starting"))
+    expect(carol.get_by_text("It has until")).to_be_visible()
+    assert not list(troubles(carol))
+    carol.get_by_role("button", name="Cancel").focus()
+    carol.wait_for_timeout(2500)  # two polls: they must not take the focus away
+    expect(carol.get_by_role("button", name="Cancel")).to_be_focused()
+    carol.keyboard.press("Enter")
+    expect(carol.get_by_role("heading", level=1)).to_have_text("Your desktops")
+    expect(carol.get_by_role("button", name="Reconnect")).to_have_count(1)
+
+
+def test_who_is_connected_elsewhere_is_asked_before_taking_over_and_before_signing_out(visitors: Visitors) -> None:
+    visitors.demo.manage("demo_desktop", "bob", "login")
+    bob = visitors.signs_in("bob")
+    expect(bob.get_by_text("You are connected")).to_be_visible(timeout=30_000)
+    bob.get_by_role("button", name="Reconnect").click()
+    expect(bob.get_by_role("heading", name=re.compile("You are connected from"))).to_be_visible()
+    assert not list(troubles(bob))
+    with bob.expect_download():
+        bob.get_by_role("button", name="Take over").click()
+    bob.goto("/desktops/")
+    bob.get_by_label("Account").click()
+    bob.get_by_role("button", name="Sign Out").click()
+    expect(bob.get_by_role("heading", name="You are still connected to 1 desktop")).to_be_visible()
+    assert not list(troubles(bob))
+    bob.get_by_label("Log out of them").check()
+    bob.get_by_role("button", name="Sign Out").locator("visible=true").click()
+    expect(bob.get_by_role("heading", level=1)).to_have_text("Sign in")
+    again = visitors.signs_in("bob")
+    expect(again.get_by_text("You are connected")).to_have_count(0, timeout=30_000)
+
+
 def release(user: Page) -> None:
     """Give the desktop back, as the user."""
     user.get_by_label("More for").click()
