@@ -301,6 +301,15 @@ def test_a_clone_has_another_fingerprint_and_a_restart_has_not() -> None:
     assert len({one, *others}) == 4
 
 
+def test_addresses_that_pass_are_no_news() -> None:
+    text = (
+        "20010db8000000000000000000000005 02 40 00 80     eth0\n"
+        "20010db80000000000000000000000aa 02 40 00 01     eth0\n"
+        "20010db80000000000000000000000bb 02 40 00 20     eth0\n"
+    )
+    assert facts.parse_v6(text) == ["2001:db8::5"]
+
+
 def test_this_machine_says_what_a_registration_needs() -> None:
     said = facts.facts(Settings(workspace_id="ws-000000001"))
     assert len(said.boot_id) == 36

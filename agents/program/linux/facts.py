@@ -17,6 +17,7 @@ from agents.program.machine import Facts
 from agents.program.settings import Settings
 
 SIOCGIFADDR = 0x8915
+V6_PASSING = 0x01 | 0x20  # temporary (privacy) and deprecated addresses
 _BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 NOWHERE = "00:00:00:00:00:00"
 
@@ -53,10 +54,15 @@ def hardware_addresses(root: Path = Path("/")) -> list[str]:
 def addresses(root: Path = Path("/")) -> list[str]:
     """The IP addresses of this machine, without loopback and link-local ones."""
     found = [text for _number, name in socket.if_nameindex() if (text := _v4(name))]
-    for line in _text(root / "proc/net/if_inet6").splitlines():
-        found.append(str(ipaddress.IPv6Address(int(line.split()[0], 16))))
+    found += parse_v6(_text(root / "proc/net/if_inet6"))
     parsed = [ipaddress.ip_address(each) for each in dict.fromkeys(found)]
     return [str(each) for each in parsed if not (each.is_loopback or each.is_link_local)]
+
+
+def parse_v6(text: str) -> list[str]:
+    """The addresses that last: temporary ones come and go, and each would be news to the broker."""
+    lines = [line.split() for line in text.splitlines()]
+    return [str(ipaddress.IPv6Address(int(line[0], 16))) for line in lines if not int(line[4], 16) & V6_PASSING]
 
 
 def _v4(interface: str) -> str:
