@@ -39,6 +39,7 @@ DELAYS = (5_000, 30_000, 60_000)  # milliseconds before the first, the second an
 CALM = 86_400  # seconds without failure after which it counts from the first again
 BEFORE_SHUTDOWN = 60_000  # milliseconds
 NOT_THERE, EXISTS, RUNS, NOT_ACTIVE = 1060, 1073, 1056, 1062  # ERROR_SERVICE_…
+TIMEOUT = 1053  # ERROR_SERVICE_REQUEST_TIMEOUT: a machine that is slow just now
 LOCKED = 1055  # ERROR_SERVICE_DATABASE_LOCKED: others are being started just now
 INVALID_LEVEL = 124  # ERROR_INVALID_LEVEL: this Windows (or Wine) has no such setting
 PATIENCE, STEP = 60.0, 0.1  # seconds
@@ -77,7 +78,7 @@ def _start(api: Api, service: Any) -> None:
         if time.monotonic() > end:
             raise CannotDo("The service does not start. Its log in the agent's folder may say why.")
         if state == control.STOPPED:
-            _unless({RUNS, LOCKED}, lambda: api.ask("StartServiceW", service, 0, None))
+            _unless({RUNS, LOCKED, TIMEOUT}, lambda: api.ask("StartServiceW", service, 0, None))
         time.sleep(STEP)
 
 

@@ -62,7 +62,19 @@ def test_the_folder_is_closed_before_a_token_is_in_it(tmp_path: Path) -> None:
     configure(api, folder, ["--token", "secret"])
     (asked,) = api.called("ConvertStringSecurityDescriptorToSecurityDescriptorW")
     assert asked[1] == "O:BAD:PAI(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)"
-    assert api.called("SetFileSecurityW") == [("SetFileSecurityW", str(folder), 0x8000_0005)]
+    closed = [str(folder), str(folder / "state")]
+    assert api.called("SetFileSecurityW") == [("SetFileSecurityW", each, 0x8000_0005) for each in closed]
+
+
+def test_a_link_that_somebody_put_in_the_folder_s_place_is_not_followed(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (tmp_path / "Usher Agent").symlink_to(elsewhere)
+    api = FakeWindows()
+    with pytest.raises(CannotDo, match="leads elsewhere"):
+        configure(api, tmp_path / "Usher Agent", ["--token", "secret"])
+    assert list(elsewhere.iterdir()) == []
+    assert not api.called("SetFileSecurityW")
 
 
 def test_the_firewall_lets_in_who_is_named_and_nobody_else() -> None:
@@ -145,7 +157,7 @@ def test_a_known_service_is_brought_up_to_date_and_running_already_is_fine() -> 
     assert len(manager.called("CloseServiceHandle")) == 2
 
 
-@pytest.mark.parametrize("code", [1055, 1056])
+@pytest.mark.parametrize("code", [1053, 1055, 1056])
 def test_where_others_are_being_started_or_the_old_process_is_still_there_it_tries_again(
     code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

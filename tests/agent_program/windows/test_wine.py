@@ -77,6 +77,10 @@ class Wine:
             stderr=subprocess.STDOUT, timeout=SLOW, check=False, text=True, errors="replace",
         )  # fmt: skip
 
+    def why(self) -> list[str]:
+        """What a setup that failed has left."""
+        return [each.read_text("utf-16") for each in self.drive.glob("users/*/Temp/usher-agent-setup.log")]
+
     def python(self, *arguments: object) -> str:
         done = self.run(self.installed / "python.exe", *arguments, output=subprocess.PIPE)
         assert done.returncode == 0, done.stdout
@@ -127,7 +131,7 @@ def test_installed_upgraded_and_removed_silently_and_the_broker_hears_of_each(
     port = free_port()
 
     said = ["--broker", broker.url, "--token", token, "--workspace-id", desktop.ref, "--port", port]
-    assert wine.run(setup, "/S", *said).returncode == 0
+    assert wine.run(setup, "/S", *said).returncode == 0, wine.why()
     wait_for(lambda: heard(broker) == [("agent_start", "")], SLOW, "the service has started")
     with broker.lock:
         agent = Agent.objects.get()
@@ -138,7 +142,7 @@ def test_installed_upgraded_and_removed_silently_and_the_broker_hears_of_each(
     assert "Registered" in wine.python("-m", "agents.program", "status")
 
     before = agent.fingerprint
-    assert wine.run(setup, "/S").returncode == 0
+    assert wine.run(setup, "/S").returncode == 0, wine.why()
     wait_for(lambda: len(heard(broker)) == 3, SLOW, "the service has started again")
     assert heard(broker)[1:] == [("agent_stop", "upgrade"), ("agent_start", "")]
     with broker.lock:
@@ -164,8 +168,7 @@ def answers(port: int) -> bool:
 
 def test_wrong_arguments_leave_no_service_behind_and_say_why(wine: Wine, setup: Path) -> None:
     assert wine.run(setup, "/S", "--brokr", "https://b.example.com").returncode == 1
-    (log,) = wine.drive.glob("users/*/Temp/usher-agent-setup.log")
-    assert "Known are: broker" in log.read_text("utf-16")
+    assert "Known are: broker" in "".join(wine.why())
     assert "UsherAgent" not in wine.run("net", "start", output=subprocess.PIPE).stdout
     assert wine.run(wine.installed / "uninstall.exe", "/S").returncode == 0
     wait_for(lambda: not wine.installed.exists(), SLOW, "the files are gone")  # it goes on in the background
