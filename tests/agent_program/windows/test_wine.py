@@ -27,7 +27,7 @@ from tests.services import wait_for
 
 PYTHON = os.environ.get("USHER_WINDOWS_PYTHON", "")
 LACKING = [name for name in ("wine", "makensis") if shutil.which(name) is None] + ([] if PYTHON else ["a Python"])
-SLOW = 90.0
+SLOW = 60.0
 PIPE = """
 import subprocess
 from agents.program.windows.api import Windows
@@ -143,7 +143,8 @@ def test_installed_upgraded_and_removed_silently_and_the_broker_hears_of_each(
 
     before = agent.fingerprint
     assert wine.run(setup, "/S").returncode == 0, wine.why()
-    wait_for(lambda: len(heard(broker)) == 3, SLOW, "the service has started again")
+    with contextlib.suppress(AssertionError):  # what was heard says more than that it was not all
+        wait_for(lambda: len(heard(broker)) >= 3, SLOW, "the service has started again")
     assert heard(broker)[1:] == [("agent_stop", "upgrade"), ("agent_start", "")]
     with broker.lock:
         assert Agent.objects.get().fingerprint == before
