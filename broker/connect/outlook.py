@@ -1,8 +1,13 @@
 """The future of a desktop as rows tell it: what `future.py` needs to say it in words."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from broker.connect.future import Outlook, Reader, Situation, Waiting
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import CharField, OuterRef, Value
+from django.db.models.functions import Cast, Concat, JSONObject
+
+from broker.connect.future import YOU, Line, Outlook, Reader, Situation, Waiting
 from broker.connect.future import outlook as in_words
 from broker.connect.plans_in_force import InForce
 from broker.core.clock import now
@@ -60,6 +65,21 @@ def waiting_of(job: Job) -> Waiting:
         job=job.pk,
         running=job.state == Job.State.RUNNING,
     )
+
+
+def dues() -> ArraySubquery:
+    """What plans want of a desktop, as a column of its row: {due, reason}, soonest first."""
+    subject = Concat(Value("desktop:"), Cast(OuterRef("pk"), CharField()))
+    waiting = Job.objects.filter(subject=subject, state=Job.State.PENDING, payload__has_key="due").order_by("run_at")
+    return ArraySubquery(waiting.values(said=JSONObject(due="payload__due", reason="reason")))
+
+
+def yours(found: Iterable[Mapping[str, Any]]) -> Sequence[Line]:
+    """That column in words, told to the user."""
+    waiting = [
+        Waiting("", due.at, due, reason=str(each["reason"])) for each in found for due in [Due.from_json(each["due"])]
+    ]
+    return in_words(Situation(waiting=waiting), YOU).coming
 
 
 def due_of(job: Job) -> Due | None:

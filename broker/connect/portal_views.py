@@ -5,14 +5,14 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.core import signing
-from django.db.models import OuterRef, Subquery
+from django.db.models import Exists, OuterRef, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from broker.connect import actions, cards, launch_views, offers, power, queue_cards, rights, signing_out
+from broker.connect import actions, cards, launch_views, offers, outlook, power, queue_cards, rights, signing_out
 from broker.connect.connect import Click
 from broker.connect.models import DesktopSession
 from broker.connect.portal_request import ARRIVED, SeeOther, portal_of
@@ -65,8 +65,13 @@ def states(request: HttpRequest) -> HttpResponse:
     except signing.BadSignature:
         return HttpResponse(status=400)
     own = DesktopSession.objects.filter(desktop=OuterRef("pk"), ended_at=None, user=request.user.pk)
-    rows = Desktop.objects.filter(pk__in=shown).annotate(own=Subquery(own.order_by("-changed_at").values("state")[:1]))
-    return render(request, "connect/_states.html", {"rows": [(row.pk, *cards.state(row, row.own)) for row in rows]})
+    rows = Desktop.objects.filter(pk__in=shown).annotate(
+        own=Subquery(own.order_by("-changed_at").values("state")[:1]),
+        mine=Exists(Assignment.objects.filter(desktop=OuterRef("pk"), closed_at=None, user=request.user.pk)),
+        dues=outlook.dues(),
+    )
+    said = [(row.pk, *cards.state(row, row.own), outlook.yours(row.dues) if row.mine else ()) for row in rows]
+    return render(request, "connect/_states.html", {"rows": said})
 
 
 OPS = {"start": PowerOp.START, "stop": PowerOp.STOP, "restart": PowerOp.REBOOT}

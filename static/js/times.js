@@ -25,6 +25,8 @@
   };
   show(document);
   addEventListener("usher:swap", (event) => show(event.target));
-  document.body.addEventListener("htmx:afterSwap", (event) => show(event.target.parentNode || document));
+  for (const swapped of ["htmx:afterSwap", "htmx:oobAfterSwap"]) {
+    document.body.addEventListener(swapped, (event) => show(event.target.parentNode || document));
+  }
   setInterval(() => { if (!document.hidden) show(document); }, 10000);
 })();

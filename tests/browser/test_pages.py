@@ -130,3 +130,24 @@ def test_a_form_that_was_filled_in_wrongly_says_where(admin: Page) -> None:
     expect(admin.get_by_label("Name", exact=True)).to_have_value("Nowhere")
     assert not list(troubles(admin))
     admin.on("dialog", lambda dialog: dialog.accept())
+
+
+@pytest.mark.parametrize("label", ["Desktops", "Users"])
+def test_a_timeline_is_fit_to_use_and_narrows_by_its_chips(admin: Page, label: str) -> None:
+    admin.goto("/dashboard/")
+    hand.choose(admin, label)
+    hand.row(admin, "bob").first.get_by_role("link").first.click()
+    admin.get_by_role("link", name="Timeline").click()
+    expect(admin.get_by_role("heading", level=1)).to_have_text("Timeline")
+    assert not list(troubles(admin))
+    admin.get_by_role("navigation", name="Who told of it").get_by_role("link", name="Broker").click()
+    expect(admin).to_have_url(re.compile(r"origin=broker"))
+    assert not list(troubles(admin))
+
+
+def test_ones_own_sessions_are_fit_to_read(visitors: Visitors) -> None:
+    user = visitors.signs_in("bob")
+    user.get_by_label("Account").click()
+    user.get_by_role("link", name="My sessions").click()
+    expect(user.get_by_role("heading", level=1)).to_have_text("Your sessions")
+    assert not list(troubles(user))

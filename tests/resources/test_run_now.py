@@ -1,5 +1,6 @@
 """Run now and Cancel: what a plan asked for is judged first, and who may not is refused."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -135,6 +136,13 @@ def test_users_see_when_and_cannot_cancel(client: Client) -> None:
     assert browser.post(f"{JOBS}{job.pk}/cancel/").status_code == 403
     job.refresh_from_db()
     assert job.state == "pending"
+    cards = re.search(r"/desktops/states/\?cards=[^\"&]+", page)
+    assert cards
+    poll = browser.get(cards[0]).content.decode()
+    assert f'id="coming-{mine.desktop_id}"' in poll
+    assert "It goes back to its pool at <time" in poll
+    Assignment.objects.filter(pk=mine.pk).update(user=make.user())
+    assert "It goes back" not in browser.get(cards[0]).content.decode()
 
 
 def test_of_a_hard_assigned_desktop_the_user_hears_of_the_hard_section(client: Client) -> None:
