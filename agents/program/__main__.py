@@ -12,7 +12,7 @@ from pathlib import Path
 from agents.program import VERSION
 from agents.program.check import check
 from agents.program.client import Away, Client, Refused
-from agents.program.files import read_json
+from agents.program.files import alone, read_json
 from agents.program.link import Link
 from agents.program.loop import Agent
 from agents.program.machine import CannotDo
@@ -76,11 +76,15 @@ def told(text: str, code: int) -> int:
 def run(settings: Settings) -> int:
     """The service."""
     Client(settings, settings.state).place()  # wrong settings are said now, not once a minute
+    claim = alone(settings.state)
+    if claim is None:
+        return told(f"usher-agent: another agent works with {settings.state} already.", 1)
     machine = this_machine(settings)
     agent = Agent(settings, machine)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: agent.stop(machine.stop_reason()))
-    agent.run()
+    with claim:
+        agent.run()
     return 1 if agent.broken else 0
 
 

@@ -6,9 +6,25 @@ import json
 import logging
 import os
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+if os.name == "posix":
+    import fcntl
 
 log = logging.getLogger("usher-agent")
+
+
+def alone(folder: Path) -> IO[bytes] | None:
+    """Claim this folder for one running agent, until what is returned is closed; None where another has it."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    claim = (folder / "lock").open("ab")
+    try:
+        if os.name == "posix":  # a Windows service runs once by its nature
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        claim.close()
+        return None
+    return claim
 
 
 def write_private(path: Path, data: bytes) -> None:

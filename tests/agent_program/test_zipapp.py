@@ -169,6 +169,8 @@ def test_the_service_starts_tells_and_stops(
         running.kill()
     with service(zipapp, conf, python) as running:
         wait_for(lambda: told() == ["agent_start"] * 2, 10, "the second start is told")
+        code, text = ran(zipapp, "run", "--config", conf)
+        assert (code, "another agent works" in text) == (1, True)
         running.send_signal(signal.SIGTERM)
         assert running.wait(10) == 0
     assert told() == ["agent_start", "agent_start", "agent_stop"]
