@@ -1,5 +1,6 @@
 """Celery's tasks. A message carries no id, it means "work": rows decide which."""
 
+import time
 from threading import BoundedSemaphore
 
 from celery import shared_task
@@ -16,6 +17,7 @@ from broker.handlers import HANDLERS
 LONG = frozenset({"poll", "deploy", "call_url", "gateway_status"})
 QUICK = {kind: handler for kind, handler in HANDLERS.items() if kind not in LONG}
 LONG_AT_ONCE = 2
+SPEAKS_EVERY = 5.0  # seconds: a worker that is busy says that it is alive
 slots = BoundedSemaphore(LONG_AT_ONCE)
 
 
@@ -23,17 +25,21 @@ slots = BoundedSemaphore(LONG_AT_ONCE)
 def work() -> None:
     """Hear what the agents told, and do what is due, until there is neither."""
     long = slots.acquire(blocking=False)
+    spoke = float("-inf")
     try:
-        while one_round(HANDLERS if long else QUICK):
-            pass
+        while True:
+            if time.monotonic() - spoke > SPEAKS_EVERY:
+                say_alive()
+                spoke = time.monotonic()
+            if not one_round(HANDLERS if long else QUICK):
+                break
     finally:
         if long:
             slots.release()
 
 
 def one_round(kinds: jobs.Kinds) -> int:
-    """A sign of life, a part of the inbox, and one job (or batch): none of them keeps the others waiting."""
-    say_alive()
+    """A part of the inbox, and one job (or batch): neither keeps the other waiting."""
     return events.drain_round() + jobs.step(kinds)
 
 

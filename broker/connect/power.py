@@ -12,7 +12,7 @@ from broker.connect import facts, notices
 from broker.connect.models import DesktopSession, Launch
 from broker.core import audit
 from broker.core.clock import now
-from broker.core.jobs import URGENT, Done, Failed, Kind, Later, Moot, Result, Wish, enqueue
+from broker.core.jobs import URGENT, Done, Failed, Kind, Later, Moot, Result, Wish, enqueue, prolong, settle
 from broker.core.models import Job, ref
 from centers.models import Desktop
 from centers.providers.base import Outcome as ItemOutcome
@@ -26,6 +26,9 @@ GRACE = timedelta(seconds=60)  # how long a shutdown waits for the agent to log 
 ASK_AGAIN = timedelta(seconds=5)
 PATIENCE = timedelta(minutes=10)  # how long a person's wish is asked again while AWS cannot be reached
 SINCE_CLICK = timedelta(minutes=15)  # how long the click that started a machine may lie before its start
+# A dead dispatcher holds its whole center up while its lease runs: so it is short. A write is tried once (3 s to
+# connect, 10 s for the answer) and begins with the whole lease; whoever takes over looks at AWS before asking again.
+LEASE = timedelta(seconds=20)
 MOVING = {
     PowerOp.START: Desktop.Power.STARTING,
     PowerOp.STOP: Desktop.Power.STOPPING,
@@ -211,6 +214,7 @@ def call(op: PowerOp, asked: Sequence[Asked]) -> dict[int, Result]:
         moved = {each.ref for each in moving(source, op, asked)}
         outcomes = {ref: ItemOutcome(ref, True) for ref in moved}
         left = [str(each.desktop.ref) for each in asked if each.desktop.ref not in moved]
+        prolong([each.job for each in asked], LEASE)
         outcomes |= {each.ref: each for each in source.power(op, left)}
     except ProviderError as error:
         return {each.job.pk: not_reached(each, op, error) for each in asked}
@@ -239,7 +243,15 @@ def not_reached(asked: Asked, op: PowerOp, error: ProviderError) -> Result:
 
 @transaction.atomic
 def told(asked: Asked, op: PowerOp, outcome: ItemOutcome) -> Result:
-    """What AWS said to this one."""
+    """What AWS said to this one, and the end of its job: both are written or, where the lease is lost, neither."""
+    result = heard(asked, op, outcome)
+    if not settle(asked.job, KIND, result):
+        transaction.set_rollback(True)
+    return result
+
+
+def heard(asked: Asked, op: PowerOp, outcome: ItemOutcome) -> Result:
+    """What its answer means."""
     if outcome.ok:
         return accepted(asked.job, asked.desktop, op)
     if outcome.retry:
@@ -272,4 +284,4 @@ def watch(desktop: Desktop, op: PowerOp) -> None:
     enqueue(Wish(kind, ref(desktop), str(desktop), key=f"{kind}:{desktop.pk}", run_at=soon, cause=op))
 
 
-KIND = Kind(run_batch=run, lease=timedelta(seconds=45))  # a write is tried once: 3 s to connect, 10 s for the answer
+KIND = Kind(run_batch=run, lease=LEASE)

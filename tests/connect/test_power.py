@@ -88,6 +88,20 @@ def test_no_plan_acts_before_what_the_agent_told_is_read(site: World) -> None:
     assert (outcome(job)[0], asked(site)) == ("finished", 1)
 
 
+def test_what_aws_accepted_and_the_jobs_end_are_written_together(site: World) -> None:
+    job = power.ask(site.of("bob"), PowerOp.STOP, "x", urgent=True)
+    power.run(jobs.claim(HANDLERS))  # and there its worker dies
+    assert (outcome(job)[0], site.of("bob").power) == ("finished", "stopping")
+
+
+def test_who_has_lost_the_lease_writes_nothing_of_what_aws_said(site: World) -> None:
+    job = power.ask(site.of("bob"), PowerOp.STOP, "x", urgent=True)
+    taken = jobs.claim(HANDLERS)
+    Job.objects.filter(pk=job.pk).update(tries=2)  # as its successor does
+    power.run(taken)
+    assert (outcome(job)[0], site.of("bob").power) == ("running", "running")
+
+
 def test_thirty_stops_of_one_center_are_two_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     with world(monkeypatch, "many:30") as site:
         site.scan()

@@ -215,6 +215,18 @@ def test_a_transaction_wakes_the_workers_once(
     assert calls == [jobs.wake]
 
 
+def test_a_batch_gets_its_whole_lease_again_save_what_a_successor_has_taken(clock: Any) -> None:
+    for _ in range(2):
+        enqueue(Wish("thing"))
+    kinds = kind(Done())
+    held, lost = jobs.claim(kinds)[0], jobs.claim(kinds)[0]
+    Job.objects.filter(pk=lost.pk).update(tries=2)
+    clock.shift(30)
+    jobs.prolong([held, lost], timedelta(seconds=60))
+    leases = {job.pk: job.leased_until for job in Job.objects.all()}
+    assert leases == {held.pk: now() + timedelta(seconds=60), lost.pk: now() + timedelta(seconds=30)}
+
+
 def test_what_is_only_rows_is_committed_with_the_jobs_end_or_not_at_all(clock: Any) -> None:
     def half(job: Job) -> Result:
         enqueue(Wish("effect"))
