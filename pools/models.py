@@ -63,7 +63,6 @@ class Drain(models.Model):
     pool = models.ForeignKey(Pool, models.CASCADE, related_name="drains")
     message = models.TextField("Message", max_length=1000)
     deadline = models.DateTimeField("Log out at")
-    release = models.BooleanField("Release the desktops at the deadline", default=False)
     emptied = ArrayField(models.BigIntegerField(), default=list, blank=True)
     begun_at = models.DateTimeField()
     begun_by = models.CharField(max_length=255)

@@ -9,7 +9,7 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from broker.core.pages import Pages, needs
+from broker.core.pages import Action, Pages, needs
 from pools import rules
 from pools.forms import PoolForm
 from pools.models import Pool
@@ -30,6 +30,9 @@ class PoolPages(Pages):
     order = "name"
     refresh = 0
     form_template = "pools/form.html"
+    actions = {
+        "drain": Action("Drain", url=lambda row: reverse("drain", args=[row.pk]), help="Empty it, with a message")
+    }
 
     @classmethod
     def queryset(cls) -> QuerySet[Any]:

@@ -9,6 +9,7 @@ from broker.resources.desktops.bulk_assign import bulk_assign
 from broker.resources.desktops.changes import change
 from broker.resources.desktops.next_page import next_page
 from broker.resources.desktops.pages import DesktopPages
+from broker.resources.drain_page import drain
 from broker.resources.images import ImagePages
 from broker.resources.search import search
 from broker.resources.sessions.actions import message
@@ -40,6 +41,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("dashboard/", dashboard, name="dashboard"),
     path("search/", search, name="search"),
     path("resources/desktops/", include((desktops, "desktops"))),
+    path("resources/pools/<int:pk>/drain/", drain, name="drain"),
     path("resources/images/", include((ImagePages.urls(), "images"))),
     path("resources/sessions/sign-ins/", include((SignInPages.urls(), "sign_ins"))),
     path("resources/sessions/queue/", include((QueuePages.urls(), "places"))),
