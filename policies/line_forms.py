@@ -34,14 +34,17 @@ def day(label: str, help_text: str = "") -> forms.DateField:
 class LineForm(OfferFilterMixin, DesktopFilterMixin):
     """One line of a policy."""
 
-    quantity = forms.TypedChoiceField(label="Number of desktops to offer", choices=QUANTITIES, coerce=int, initial=1)
+    quantity = forms.TypedChoiceField(
+        label="Number of desktops to offer", choices=QUANTITIES, coerce=int, initial=1,
+        help_text="Desktops that the user has already from this pool count, too.",
+    )  # fmt: skip
     filter_kind = forms.ChoiceField(label="Offer filter", choices=FILTERS, required=False)
     user_rows = RowsField(
         PersonRow, label="Users whose", add_label="Add row", least=1,
         help_text="An attribute of the directory record such as department, title or memberOf, read at each sign-in; "
         "for every user also login, name, email and domain.",
     )  # fmt: skip
-    user_join = join()
+    user_join = join("And/Or of these users")
     time_rows = RowsField(
         TimeRow, label="Times", add_label="Add row", least=1,
         help_text="A range that ends before it begins goes on into the next day. 00:00 to 00:00 is the whole day.",
@@ -50,7 +53,7 @@ class LineForm(OfferFilterMixin, DesktopFilterMixin):
     time_first = day("First day", "Leave both days empty for no limit.")
     time_last = day("Last day")
     desktop_rows = desktop_rows()
-    desktop_join = join()
+    desktop_join = join("And/Or of these desktops")
 
     class Meta:
         model = Line
@@ -65,7 +68,6 @@ class LineForm(OfferFilterMixin, DesktopFilterMixin):
             "backup_release_plan": "Release Plan",
         }  # fmt: skip
         help_texts: ClassVar = {
-            "quantity": "Desktops that the user has already from this pool count, too.",
             "pool": "WorkSpaces in AutoStop running mode are not offered: change them to Manual first.",
             "offer_order": "Desktops about to be shut down always come last.",
             "offer_stopped": "Choose one of the two Yes for WorkSpaces in Manual running mode: they are started when "
