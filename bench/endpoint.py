@@ -125,7 +125,7 @@ def polls(port: int, pid: int) -> None:
     before = rss(pid)
     with client(port, "keys", "polls", "55") as child:
         opened = told(child)
-        services.wait_for(lambda: f"usher_agent_polls_held {AGENTS}.0" in figures(port), 60, "all polls are held")
+        services.wait_for(lambda: f"usher_agent_polls_held {float(AGENTS)}" in figures(port), 45, "all polls are held")
         held = rss(pid)
         print(
             f"{AGENTS:,} held polls               {held:8.0f} MB RSS ({before:.0f} before; "

@@ -38,7 +38,7 @@ def new_pool() -> Pool:
     limits = {"connect_timeout": 3, "options": f"-c statement_timeout={int(PATIENCE * 1000)}"}
     return AsyncConnectionPool(
         kwargs={**named, **limits, "autocommit": True},
-        min_size=1,
+        min_size=POOL_SIZE,
         max_size=POOL_SIZE,
         timeout=PATIENCE,
         check=check,

@@ -40,6 +40,9 @@ SAID: dict[Event, str] = {
     Event.IDLE: "session.idle",
     Event.ACTIVE: "session.active",
 }
+LEAVING = {Event.LOGGED_OUT, Event.DISCONNECTED}
+# Two batches take unequally long to come, so times by our clock may be a little out of order.
+JITTER = timedelta(seconds=5)
 BOOTS = {"register", "agent_start"}
 
 
@@ -212,6 +215,8 @@ def heard(agent: Agent, desktop: Desktop, news: Told, told: AgentEvent) -> str:
     row = row_of(desktop, news)
     if row is not None and row.ended_at and news.at > row.ended_at and begins(row, news):
         row = None
+    if row is not None and news.at < row.started_at - JITTER:
+        return "ignored: it happened before this session began"  # yesterday's word, told today (RULES 18)
     outcome = ""
     for change in hear(as_session(row) if row else None, news, agent.boot_id):
         if change.ignored:
@@ -283,6 +288,12 @@ def identities(desktop: Desktop, said: Said) -> list[Identity]:
     return [Identity(user.pk, user.sam, user.netbios, user.upn, user.sid) for user in users]
 
 
+def live_elsewhere(row: DesktopSession) -> bool:
+    """Whether the user has another connected session on the desktop: then nobody has left it."""
+    others = DesktopSession.objects.filter(desktop=row.desktop_id, user=row.user_id, ended_at=None).exclude(pk=row.pk)
+    return others.filter(state=DesktopSession.State.ACTIVE).exclude(user=None).exists()
+
+
 def react_to(desktop: Desktop, row: DesktopSession, event: Event) -> None:
     """Log it, note the first use, and let the plans in force react; a rogue's comings and goings move none of them."""
     moment = row.changed_at
@@ -300,5 +311,7 @@ def react_to(desktop: Desktop, row: DesktopSession, event: Event) -> None:
     assignment = Assignment.objects.select_related("user__server", "desktop__center").get(pk=row.assignment.pk)
     if assignment.closed_at is not None and event is not Event.LOGGED_OUT:
         return
+    if event in LEAVING and live_elsewhere(row):
+        return  # another session of theirs goes on here
     counts_from = row.idle_since if event is Event.IDLE and row.idle_since else moment
     happened(Happening(desktop, event, counts_from, assignment))
