@@ -9,7 +9,7 @@ from django.test.utils import setup_databases, setup_test_environment, teardown_
 
 from tests import services
 
-NAMES = ("offers", "events", "lending")
+NAMES = ("offers", "events", "endpoint", "lending")
 
 
 def main(names: list[str]) -> None:
