@@ -90,10 +90,16 @@ def card(
         held=found.held.get(offer.line.slot, 0) if offer.line else 0,
         kind=kind,
         sentence=offer.withheld or sentence,
-        connectable=not offer.withheld and offer.desktop.power not in NO_CONNECT and offer.desktop.ref is not None,
+        connectable=not offer.withheld and may_connect(offer.desktop),
         actions=actions(offer, portal),
         future=coming(offer, portal, jobs),
     )
+
+
+def may_connect(desktop: Desktop) -> bool:
+    """Whether a press of Connect could come to anything; a machine in error never says Connect (SPEC 13.3)."""
+    listed = desktop.ref is not None and desktop.availability != Desktop.Availability.MISSING
+    return listed and desktop.power not in NO_CONNECT
 
 
 def coming(offer: Offer, portal: PortalSession, jobs: Sequence[Job]) -> Outlook:

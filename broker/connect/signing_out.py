@@ -21,9 +21,9 @@ SHOWN = 5
 class Choice(TextChoices):
     """What happens to the open desktops at sign-out."""
 
-    LEAVE = "leave", "Leave them connected"
-    DISCONNECT = "disconnect", "Disconnect them: everything stays open"
-    LOG_OUT = "logout", "Log out of them: programs are closed, unsaved work is lost"
+    LEAVE = "leave", "Leave connected"
+    DISCONNECT = "disconnect", "Disconnect: everything stays open"
+    LOG_OUT = "logout", "Log out: programs are closed, unsaved work is lost"
 
 
 def connected(user: User) -> list[DesktopSession]:

@@ -81,7 +81,7 @@ def test_who_is_connected_elsewhere_is_asked_before_taking_over_and_before_signi
     bob.get_by_role("button", name="Sign Out").click()
     expect(bob.get_by_role("heading", name="You are still connected to 1 desktop")).to_be_visible()
     assert not list(troubles(bob))
-    bob.get_by_label("Log out of them").check()
+    bob.get_by_label("Log out:").check()
     bob.get_by_role("button", name="Sign Out").locator("visible=true").click()
     expect(bob.get_by_role("heading", level=1)).to_have_text("Sign in")
     again = visitors.signs_in("bob")

@@ -123,11 +123,26 @@ def test_commands_are_carried_out_and_answered(here: World, kind: str, data: dic
     wait_for(lambda: agent.commands.filter(pk=asked.pk, ok=True).exists(), 10, "the command is answered")
 
 
+def test_the_right_to_log_on_is_kept_on_the_disk_until_it_is_revoked(here: World) -> None:
+    agent = here.enrolled("bob")
+    until = "2026-12-01T12:00:00+00:00"
+    right = {"sid": "S-1-5-21-1", "name": "CORP\\zoe", "group": "Remote Desktop Users", "until": until}
+    asked = [command(agent, "grant", "a test", right), command(agent, "grant", "a test", {"sid": "S-1-5-21-2"})]
+    wait_for(lambda: agent.commands.filter(done_at__isnull=False).count() == len(asked), 10, "both are answered")
+    assert [each.ok for each in agent.commands.order_by("pk")] == [True, False]  # a right is somebody's
+    assert load(here.machine("bob").path).rights == [right]
+    here.becomes("bob", "STOPPED")
+    here.becomes("bob", "AVAILABLE")
+    gone = command(agent, "revoke", "a test", {"name": "corp\\ZOE"})
+    wait_for(lambda: agent.commands.filter(pk=gone.pk, ok=True).exists(), 10, "the revoke is answered")
+    assert here.machine("bob").disk.rights == []
+
+
 def test_a_message_is_shown_and_what_cannot_be_done_is_answered_so(here: World) -> None:
     agent = here.enrolled("bob")
     shown = command(agent, "message", "a test", {"text": "Save your work."})
     nobody = command(agent, "logout", "a test", {"session": "9"})
-    unknown = command(agent, "grant", "a test")
+    unknown = command(agent, "dance", "a test")
     ids = [shown.pk, nobody.pk, unknown.pk]
     wait_for(lambda: agent.commands.filter(pk__in=ids, done_at__isnull=False).count() == 3, 10, "all answered")
     assert [each.ok for each in agent.commands.order_by("pk")] == [True, False, False]
