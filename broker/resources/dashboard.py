@@ -94,7 +94,11 @@ def tiles(power: dict[str, int]) -> Iterable[Tile]:
     )
     silent = machines["silent"]
     yield Tile(
-        "Silent agents", silent, f"{desktops}?power=running&agent=unreachable", "on running desktops", silent > 0
+        "Silent agents",
+        silent,
+        f"{desktops}?power=running&agent=unreachable",
+        f"on running desktops, {machines['unused']} unused",
+        silent > 0,
     )
     yield Tile("Jobs late", jobs["late"], f"{queue}?state=late", f"{jobs['pending']} pending", jobs["late"] > 0, "jobs")
     yield Tile("Jobs held", jobs["held"], f"{queue}?state=held", "until it is sure that they may run", area="jobs")
@@ -129,6 +133,7 @@ def desktop_numbers() -> dict[str, int]:
         left=Count("pk", filter=Q(has_left=True)),
         idle=Count("pk", filter=running & Q(has_active=False, has_left=False)),
         silent=Count("pk", filter=running & Q(is_silent=True)),
+        unused=Count("pk", filter=running & Q(is_silent=True, has_active=False, has_left=False)),
     )
 
 

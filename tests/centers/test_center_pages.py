@@ -274,3 +274,22 @@ def test_a_secret_that_does_not_open_is_a_trouble_of_the_center() -> None:
     with pytest.raises(ProviderError, match="sealed for another row"):
         provider(center)
     assert "sealed for another row" in problem(look(center))
+
+
+def test_what_becomes_of_rogue_users_and_silent_desktops_is_said_per_center(admin: Client, aws: Simulator) -> None:
+    policy = make.policy()
+    wanted = {"rogue": "prevent", "rogue_wait": "120", "rogue_text": "Not yours.", "rogue_ignored": "CORP\\svc-*",
+              "silent_warn_hours": "4", "silent_stop_hours": "2"}  # fmt: skip
+    admin.post(ADD, typed(**wanted))
+    row = Center.objects.get(name="Virginia")
+    assert (row.rogue, row.rogue_wait, row.rogue_text) == ("prevent", 120, "Not yours.")
+    assert row.rogue_ignored == "CORP\\svc-*"
+    assert (row.silent_warn_hours, row.silent_stop_hours, row.rogue_policy) == (4, 2, None)
+    page = f"{LIST}{row.pk}/"
+    chosen = typed(server=str(row.server_id), secret_key="", rogue="assign", rogue_policy=str(policy.pk))
+    assert admin.post(page, chosen).status_code == 303
+    row.refresh_from_db()
+    assert (row.rogue, row.rogue_policy, row.rogue_wait) == ("assign", policy, 120)
+    assert "Assign rogue users" in words(admin.get(page))
+    assert str(policy) in words(admin.post(f"/configuration/policies/{policy.pk}/delete/"))
+    assert Center.objects.get(pk=row.pk).rogue_policy == policy

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from agents.models import Agent
-from broker.connect import closing, housekeeping, offers
+from broker.connect import actions, closing, housekeeping, offers
 from broker.connect.models import DesktopSession, Launch, PortalSession
 from broker.connect.watch import STOPPED
+from broker.core import jobs
 from broker.core.clock import now
 from broker.core.models import Job, LogEntry
 from centers.models import Center, Desktop
@@ -247,3 +248,20 @@ def test_at_wait_0_the_stop_is_sent_before_the_desktop_can_be_lent(stage: Stage)
     stage.work()
     assert stage.account.asked == [("stop", stage.desktop.ref)]
     assert offers.build(bob, policy).offers == []
+
+
+def test_a_deletion_at_the_release_waits_for_its_undo_and_never_happens_while_the_agent_is_silent(stage: Stage) -> None:
+    stage.plan(stage.release, released_delete=True, released_delete_after=3600)
+    actions.release(stage.held.pk, "by hand")
+    assert not Job.objects.filter(kind="delete_desktop").exists()  # the desktop does not allow it
+    Desktop.objects.update(deletable=True)
+    held = make.assignment(stage.alice, stage.desktop)
+    actions.release(held.pk, "by hand")
+    job = Job.objects.get(kind="delete_desktop")
+    assert job.run_at - now() == timedelta(hours=1)
+    hours(stage, 1.1)
+    job.refresh_from_db()
+    assert (job.state, job.reason[:24]) == ("pending", "held: agent silent since")
+    assert jobs.cancel(Job.objects.filter(pk=job.pk), "an undo")
+    hours(stage, 1)
+    assert Desktop.objects.get().availability == "available"
