@@ -9,7 +9,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from agents import keys, registration
+from agents import keys, registration, services
 from agents.models import Agent, AgentEvent
 from broker.connect import events
 from broker.connect.models import DesktopSession
@@ -167,3 +167,32 @@ def test_a_desktop_of_another_center_is_no_match(center: Center, desktop: Deskto
     other = make.center()
     said = Machine(token_for(other), desktop).register().json()
     assert (said["desktop"], said["approved"]) == (None, False)
+
+
+def test_a_rebuilt_desktop_is_enrolled_anew_by_its_baked_token(machine: Machine, desktop: Desktop, clock: Any) -> None:
+    """A rebuild voids the key, and gives an address that nobody knows before the next scan (RULES 3)."""
+    clock.shift(60)
+    services.forget(desktop, now(), "rebuilt")
+    assert refused(send("GET", "commands", {}, machine.key)) == (401, "revoked")
+    Desktop.objects.filter(pk=desktop.pk).update(address="")
+    again = Machine(machine.token, desktop, fingerprint="smbios-after")
+    said = again.register(workspace_id="", addresses=["10.9.9.9"]).json()
+    assert (said["desktop"], said["approved"]) == (None, False)
+    assert again.row.why.startswith("No desktop of")
+    Desktop.objects.filter(pk=desktop.pk).update(address="10.9.9.9")
+    assert registration.settle_waiting(desktop.center) == 1
+    assert (again.row.desktop, again.row.why) == (desktop, "")
+
+
+def test_an_agent_that_registered_since_the_rebuild_began_stays(machine: Machine, desktop: Desktop, clock: Any) -> None:
+    services.forget(desktop, now(), "rebuilt")
+    assert machine.row.desktop == desktop
+
+
+def test_why_a_machine_waits_is_told_in_words(machine: Machine, desktop: Desktop) -> None:
+    other = Machine(machine.token, desktop, fingerprint="other")
+    other.register()
+    assert other.row.why == f"Another machine is the agent of {desktop}, and was heard just now."
+    lost = Machine(machine.token, desktop, fingerprint="lost")
+    lost.register(workspace_id="ws-000000000")
+    assert lost.row.why == f"No desktop of {desktop.center}: ws-000000000 is not in its last scan."
