@@ -67,7 +67,7 @@ class HardForm(PageForm):
             "hard_confirm_power": "AWS is asked when the user connects, instead of trusting the last scan.",
             "hard_start_if_stopped": "Otherwise the user can start it with a button.",
             "hard_log_out_rogue": "Somebody else's session is logged out before the user is connected. Otherwise the "
-            "user waits.",
+            "user is asked to try again later.",
             "hard_never_rogue": "Whoever logs in to it directly counts as the user whose desktop it is.",
             "hard_closed_as": "When the client closes and nobody can tell what became of the session.",
             "hard_backup_pool": "One desktop of it is offered beside a hard-assigned one that cannot be reached.",
