@@ -7,9 +7,10 @@ import django
 from django.core.management import call_command
 from django.test.utils import setup_databases, setup_test_environment, teardown_databases
 
+import broker.celery  # noqa: F401 - what core.jobs.wake() sends goes through it
 from tests import services
 
-NAMES = ("offers", "events", "endpoint", "lending")
+NAMES = ("offers", "events", "endpoint", "lending", "storm")
 
 
 def main(names: list[str]) -> None:
