@@ -52,7 +52,7 @@ class Story:
     @property
     def user(self) -> str:
         """Its user's name in the directory."""
-        return f"person{self.index:03}"
+        return f"person{self.index:05}"
 
 
 Tale = tuple[str, list[Post], bool, bool, tuple[str, ...]]
