@@ -111,7 +111,11 @@ def test(settings: Settings) -> int:
 
 
 def prepare_image(settings: Settings) -> int:
-    """Before an image is made."""
+    """Before an image is made. An agent that runs would write anew what it knows."""
+    claim = alone(settings.state)
+    if claim is None:
+        return told("usher-agent: the agent runs. Stop it first, and leave it stopped until the image is made.", 1)
+    claim.close()
     count = State(settings.state).wipe()
     return told(f"{count} files removed from {settings.state}. Make the image before the agent starts again.", 0)
 

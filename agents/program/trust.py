@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import re
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -11,18 +13,32 @@ from agents.program.files import write_private
 from agents.program.settings import Settings
 
 Fetch = Callable[[ssl.SSLContext], bytes]
+_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----\s([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----")
 
 
 class Distrust(Exception):
     """Who answers cannot be shown to be the broker."""
 
 
-def sha256(pem: bytes) -> str:
-    """The SHA-256 of a certificate in PEM, in hex. Raises Distrust where it is none."""
+def certificate(pem: bytes) -> bytes:
+    """The first certificate in PEM, as DER; b"" where there is none.
+
+    Only what this returns was compared with the hash, so only this may be trusted: another certificate may stand behind
+    it, of whoever sits in between.
+    """
+    found = _PEM.search(pem)
     try:
-        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem.decode("ascii").strip())).hexdigest()
-    except ValueError as error:
-        raise Distrust("What the broker gave as its CA is no certificate.") from error
+        return base64.b64decode(b"".join(found[1].split()), validate=True) if found else b""
+    except ValueError:
+        return b""
+
+
+def sha256(pem: bytes) -> str:
+    """The SHA-256 of the first certificate in PEM, in hex. Raises Distrust where it is none."""
+    der = certificate(pem)
+    if not der:
+        raise Distrust("What the broker gave as its CA is no certificate.")
+    return hashlib.sha256(der).hexdigest()
 
 
 def context(settings: Settings, folder: Path, fetch: Fetch) -> ssl.SSLContext:
@@ -31,23 +47,25 @@ def context(settings: Settings, folder: Path, fetch: Fetch) -> ssl.SSLContext:
     Raises Distrust, and what `fetch` raises.
     """
     if settings.ca:
-        return _context(Path(settings.ca))
+        return _context(cafile=settings.ca)
     if not settings.ca_sha256:
         return ssl.create_default_context()
     kept = folder / "ca.pem"
-    if not kept.is_file() or sha256(kept.read_bytes()) != settings.ca_sha256:
+    der = certificate(kept.read_bytes()) if kept.is_file() else b""
+    if hashlib.sha256(der).hexdigest() != settings.ca_sha256:
         pem = fetch(_unchecked())
         if sha256(pem) != settings.ca_sha256:
             raise Distrust("Who answers shows another CA than the enrolment string names: it is not this broker.")
-        write_private(kept, pem)
-    return _context(kept)
+        der = certificate(pem)
+        write_private(kept, ssl.DER_cert_to_PEM_cert(der).encode())
+    return _context(cadata=der)
 
 
-def _context(file: Path) -> ssl.SSLContext:
+def _context(cafile: str | None = None, cadata: bytes | None = None) -> ssl.SSLContext:
     try:
-        return ssl.create_default_context(cafile=str(file))
+        return ssl.create_default_context(cafile=cafile, cadata=cadata)
     except (OSError, ssl.SSLError) as error:
-        raise Distrust(f"{file} cannot be used as a CA: {error}") from error
+        raise Distrust(f"{cafile or 'What the broker gave'} cannot be used as a CA: {error}") from error
 
 
 def _unchecked() -> ssl.SSLContext:

@@ -35,9 +35,17 @@ def places(settings: Settings) -> list[Place]:
     if settings.broker:
         return [place(settings.broker, settings.insecure_http)]
     if settings.dns:
-        found = by_srv(f"_usher._tcp.{settings.dns.strip('.')}")
-        return found or [Place("https", f"usher.{settings.dns.strip('.')}", 443)]
+        domain = settings.dns.strip(".")
+        found = by_srv(f"_usher._tcp.{domain}")
+        if not (settings.ca or settings.ca_sha256):
+            found = [each for each in found if _is_within(each.host, domain)]
+        return found or [Place("https", f"usher.{domain}", 443)]
     raise BadSettings("Say where the broker is: broker = https://…, or dns = <domain> (--broker, --dns).")
+
+
+def _is_within(host: str, domain: str) -> bool:
+    """Whoever forges an answer of DNS can have a good certificate for a name of his own, but not for one of ours."""
+    return f".{host}".casefold().endswith(f".{domain}".casefold())
 
 
 def place(text: str, insecure_http: bool = False) -> Place:

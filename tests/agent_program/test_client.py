@@ -1,5 +1,6 @@
 """The client against a broker that is not what it should be: away, slow, talking nonsense, or somebody else."""
 
+import itertools
 import json
 import socket
 import threading
@@ -10,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from agents.program import client
+from agents.program import client, trust
 from agents.program.client import Away, Client, Refused
 from agents.program.settings import Settings
 from agents.program.where import Place
+from broker.embedded import tls
 from centers.models import Desktop
 from tests.agent_program.conftest import front
 from tests.agent_program.fake import FakeMachine, link_of, settings_for, teller_of
@@ -152,6 +154,28 @@ def test_a_stranger_with_the_real_ca_and_no_key_of_it_is_refused(
         with pytest.raises(Away, match="certificate is not accepted"):
             link_of(there, FakeMachine()).ensure()
         assert stranger.calls == [("GET", "/agent/v1/ca")]
+
+
+def test_a_strangers_ca_behind_the_real_one_is_not_trusted(tmp_path: Path) -> None:
+    """Base64 ends at its padding: what stands behind it changes no hash."""
+    folders = (tmp_path / f"real-{number}" for number in itertools.count())
+    real = next(pem for pem in map(made_ca, folders) if b"=\n" in pem)
+    (tmp_path / "stranger").mkdir()
+    with served(front(tmp_path / "stranger")) as stranger:
+        both = real + (tmp_path / "stranger" / "agent-ca.pem").read_bytes()
+        stranger.hook = lambda verb, path: (200, {}, both) if path.endswith("/ca") else None
+        there = settings_for(stranger.url, f"token.{trust.sha256(real)}", tmp_path / "state")
+        for _ in range(2):  # by what is shown, and by what is kept
+            with pytest.raises(Away, match="certificate is not accepted"):
+                link_of(there, FakeMachine()).ensure()
+        assert set(stranger.calls) == {("GET", "/agent/v1/ca")}
+    assert trust.certificate((there.state / "ca.pem").read_bytes()) == trust.certificate(real)
+    assert (there.state / "ca.pem").read_bytes().count(b"BEGIN") == 1
+
+
+def made_ca(folder: Path) -> bytes:
+    folder.mkdir()
+    return tls.agent_ca(folder)[0].read_bytes()
 
 
 def test_without_a_hash_only_certificates_that_the_system_trusts_count(ours: Settings, secure: Served) -> None:

@@ -145,11 +145,13 @@ def test_the_sockets_tell_which_sessions_there_are_and_who_is_connected() -> Non
 
 def test_only_x_servers_of_the_session_manager_are_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = {3: ["Xorg", ":10"], 5: ["/usr/lib/xorg/Xorg", "vt2", ":0"], 7: ["Xvnc", ":12", "-auth"], 8: ["Xorg"]}
+    lines[11] = ["Xorg", ":10"]
     monkeypatch.setattr(xrdp, "arguments", lambda pid: lines[pid])
     running = [
         Process(2, "xrdp-sesman", 1, 0), Process(3, "Xorg", 2, 1000), Process(4, "gdm-x-session", 1, 1000),
         Process(5, "Xorg", 4, 1000), Process(6, "xrdp-sesexec", 1, 0), Process(7, "Xvnc", 6, 1001),
         Process(8, "Xorg", 6, 1001), Process(9, "Xorg", 99, 1001),
+        Process(10, "xrdp-sesman", 1, 1001), Process(11, "Xorg", 10, 1001),
     ]  # fmt: skip
     assert {display: each.pid for display, each in xrdp.servers(running).items()} == {10: 3, 12: 7}
 
@@ -381,3 +383,8 @@ def test_only_groups_that_the_administrator_named_are_changed(accounts: list[lis
 def test_the_machines_own_accounts_are_told_from_the_directorys() -> None:
     assert rights.is_local(pwd.getpwuid(os.getuid()).pw_name)
     assert not rights.is_local("alice@corp.example.test")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root starts programs as others")
+def test_a_program_that_ends_before_it_reads_its_text_is_no_trouble() -> None:
+    assert inside.started(inside.Place(os.getuid(), {}), ["true"], "x" * 1_000_000).wait(10) == 0

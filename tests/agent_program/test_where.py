@@ -97,3 +97,11 @@ def test_a_name_server_without_a_good_answer_leaves_the_plain_name(
     monkeypatch.setattr(where, "RESOLVERS", tmp_path / "none")
     monkeypatch.setattr(where, "by_srv", lambda name: [])
     assert where.places(Settings(dns="example.com.")) == [Place("https", "usher.example.com", 443)]
+
+
+def test_without_a_ca_that_we_know_dns_leads_nowhere_outside_its_domain(monkeypatch: pytest.MonkeyPatch) -> None:
+    inside, outside = Place("https", "a.Example.com", 443), Place("https", "evilexample.com", 443)
+    monkeypatch.setattr(where, "by_srv", lambda name: [outside, inside])
+    assert where.places(Settings(dns="example.com")) == [inside]
+    for known in (Settings(dns="example.com", ca="ca.pem"), Settings(dns="example.com", token=f"t.{'ab' * 32}")):
+        assert where.places(known) == [outside, inside]

@@ -99,6 +99,9 @@ def test_what_is_no_display_of_this_machine_is_no_answer(
         IdleTime(name, tmp_path / "none", 0)
 
 
+OPEN = os.open
+
+
 def entry(display: bytes, name: bytes, key: bytes) -> bytes:
     parts = b"".join(struct.pack(">H", len(part)) + part for part in (b"host", display, name, key))
     return struct.pack(">H", 256) + parts
@@ -112,13 +115,20 @@ def test_the_key_is_that_of_the_display() -> None:
         assert isinstance(parse_cookie(garbage, 1), bytes)
 
 
-def test_a_users_word_opens_no_other_file(tmp_path: Path) -> None:
+def test_a_users_word_opens_no_other_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The path comes from the user's environment, and the agent is root."""
     real = tmp_path / "real"
     real.write_bytes(entry(b"7", COOKIE, b"key"))
     (tmp_path / "link").symlink_to(real)
     os.mkfifo(tmp_path / "pipe")
     assert cookie(real, os.getuid(), 7) == b"key"
+    opened: list[int] = []
+
+    def noted(path: Path, flags: int) -> int:
+        opened.append(flags)
+        return OPEN(path, flags)
+
+    monkeypatch.setattr(os, "open", noted)
     refused: list[Callable[[], bytes]] = [
         lambda: cookie(real, os.getuid() + 1, 7),
         lambda: cookie(tmp_path / "link", os.getuid(), 7),
@@ -127,3 +137,4 @@ def test_a_users_word_opens_no_other_file(tmp_path: Path) -> None:
         lambda: cookie(tmp_path / "none", os.getuid(), 7),
     ]
     assert [ask() for ask in refused] == [b""] * 5
+    assert all(flags & os.O_PATH for flags in opened)  # looked at, not opened: opening /dev/watchdog resets a machine

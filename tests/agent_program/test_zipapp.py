@@ -17,6 +17,7 @@ from django.conf import settings as django_settings
 from agents import program
 from agents.models import Agent, AgentEvent
 from agents.pack import ROOT, pack
+from agents.program.files import alone
 from agents.program.settings import Settings, load
 from centers.models import Desktop
 from tests.agent_program.served import Served
@@ -115,6 +116,12 @@ def test_by_hand_register_test_status_prepare_image(broker: Served, zipapp: Path
     assert "Registered as desktop" in ran(zipapp, "status", "--config", conf)[1]
     assert "The broker takes our key" in ran(zipapp, "test", "--config", conf)[1]
     assert ran(zipapp, "register", "--config", conf)[0] == 0
+    claim = alone(load(conf).state)
+    assert claim is not None
+    with claim:
+        code, text = ran(zipapp, "prepare-image", "--config", conf)
+    assert (code, "Stop it first" in text) == (1, True)
+    assert "Registered as desktop" in ran(zipapp, "status", "--config", conf)[1]
     assert ran(zipapp, "prepare-image", "--config", conf)[0] == 0
     assert "Not registered" in ran(zipapp, "status", "--config", conf)[1]
     with broker.lock:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from agents.program.files import log
 from agents.program.linux.proc import Process, environment, logind_session, processes
 from agents.program.machine import CannotDo
 
@@ -98,8 +99,11 @@ def started(place: Place, command: Sequence[str], text: str = "") -> subprocess.
     except (OSError, ValueError) as error:
         raise CannotDo(f"{command[0]} cannot be started in the session: {error}") from error
     assert program.stdin is not None  # noqa: S101 - for the type checker
-    with program.stdin as stdin:
-        stdin.write(text.encode(errors="replace"))
+    try:
+        with program.stdin as stdin:
+            stdin.write(text.encode(errors="replace"))
+    except BrokenPipeError:
+        log.debug("%s ended before it read.", command[0])  # its exit code tells the rest
     return program
 
 

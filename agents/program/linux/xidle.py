@@ -115,20 +115,22 @@ def cookie(path: Path, uid: int, display: int) -> bytes:
     """The key to a display in a user's authority file; b"" where there is none.
 
     The path is the user's word: only a plain file of that user is opened, by no link, and nothing ever waits for it.
+    Hence it is looked at before it is opened, without a moment in between: to open a device may be to set it off.
     """
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        found = os.open(path, os.O_PATH | os.O_NOFOLLOW)
     except OSError:
         return b""
     try:
-        about = os.fstat(handle)
+        about = os.fstat(found)
         if not stat.S_ISREG(about.st_mode) or about.st_uid != uid:
             return b""
-        return parse_cookie(os.read(handle, LIMIT), display)
+        with Path(f"/proc/self/fd/{found}").open("rb", buffering=0) as file:
+            return parse_cookie(file.read(LIMIT) or b"", display)
     except OSError:
         return b""
     finally:
-        os.close(handle)
+        os.close(found)
 
 
 def parse_cookie(data: bytes, display: int) -> bytes:

@@ -77,12 +77,12 @@ def parse_sockets(text: str) -> dict[int, bool]:
 
 
 def servers(running: Iterable[Process]) -> dict[int, Process]:
-    """The X servers whose parent is xrdp's session manager, by display."""
+    """The X servers whose parent is xrdp's session manager, by display: anybody can take its name, but not be root."""
     every = {each.pid: each for each in running}
     found = {}
     for each in every.values():
         parent = every.get(each.parent)
-        if each.name in SERVERS and parent is not None and parent.name in MANAGERS:
+        if each.name in SERVERS and parent is not None and parent.name in MANAGERS and parent.uid == 0:
             display = next((word[1:] for word in arguments(each.pid)[1:] if re.fullmatch(r":\d+", word)), "")
             if display:
                 found[int(display)] = each
