@@ -100,6 +100,7 @@ def refusal(code: str, status: int, detail: str, retry_after: int = 0) -> Answer
 
 TOO_LARGE = refusal("too_large", 413, "The body is larger than 1 MB.")
 TOO_SLOW = refusal("too_slow", 408, "The body did not come in time.")
+TOO_MANY = refusal("unavailable", 503, "Too many agents have much to say at once. Keep everything and come again.", 5)
 AWAY = refusal("unavailable", 503, "The broker's database does not answer. Keep everything and come again.", 5)
 
 

@@ -104,7 +104,12 @@ def settle_desktop(agent: Agent, said: Registration) -> None:
         before.save(update_fields=["desktop", "approved", "revoked_at", "why"])
         audit.record("agent.replaced", f"{agent.hostname} takes over from an agent {why}.", desktop=desktop)
     agent.desktop, agent.approved, agent.why = desktop, True, ""
-    Desktop.objects.filter(pk=desktop.pk).update(os=said.os[:120], rdp_cert_sha256=said.rdp_cert_sha256)
+    introduce(agent, desktop)
+
+
+def introduce(agent: Agent, desktop: Desktop) -> None:
+    """What a desktop learns from its agent: which system it runs, and the pin of its RDP certificate (RULES 3)."""
+    Desktop.objects.filter(pk=desktop.pk).update(os=agent.os, rdp_cert_sha256=agent.rdp_cert_sha256)
 
 
 def unmatched(center: Center, workspace_id: str) -> str:
@@ -169,6 +174,7 @@ def settled(agent: Agent, desktop: Desktop) -> bool:
             mine = Agent.objects.filter(pk=agent.pk, desktop=None, revoked_at=None)
             if not mine.update(desktop=desktop, approved=True, why=""):
                 return False
+            introduce(agent, desktop)
             audit.record("agent.registered", f"{agent.hostname} waited, and is {desktop}.", desktop=desktop)
     except IntegrityError:
         return False

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 SKEW_SHOWN = timedelta(seconds=60)
 WAIT_LIMIT = 55
+OLDEST = timedelta(days=3650)  # what is older was told by a clock that was never set
 # 55 and not DESIGN's 25: a poll that long counts as a heartbeat (CONTRACTS 3).
 
 
@@ -14,7 +15,7 @@ def event_time(received: datetime, sent_at: datetime | None, at: datetime | None
 
     `booted` is by our clock: what this function made of `booted_at`. Without `sent_at`, the agent's clock is believed.
     """
-    when = _ours(received, sent_at, at) if at else received
+    when = max(_ours(received, sent_at, at), received - OLDEST) if at else received
     earliest = min(booted, received) if booted else when
     return min(max(when, earliest), received)
 

@@ -5,7 +5,7 @@ import ipaddress
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from agents.calls import AWAY as AWAY_ANSWER
@@ -13,7 +13,7 @@ from agents.calls import Answer, Request, answer, refusal
 from agents.endpoint import database, figures
 from agents.endpoint.bell import Bell
 from agents.endpoint.limits import Limits
-from agents.endpoint.reading import Receive, Unread, body_of
+from agents.endpoint.reading import Bodies, Receive, Unread
 from agents.keys import key_hash
 from broker.core import probes
 from broker.core.clock import now
@@ -36,6 +36,7 @@ class Application:
     bell: Bell
     figures: figures.Figures
     ca: Callable[[], bytes]
+    bodies: Bodies = field(default_factory=Bodies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -58,17 +59,22 @@ class Application:
         headers.clear()  # thousands of these calls wait at a time: keep what uvicorn still looks for
         scope["headers"][:] = [each for each in scope["headers"] if each[0] == b"connection"]
         wait = self.limits.enter(path, who, address, time.monotonic())
-        body = await body_of(receive, length)
-        if wait:
-            given = refusal("slow_down", 429, f"Too much at once. Come again in {wait} seconds.", wait)
-        else:
-            query = scope["query_string"].decode("latin-1")
-            call = answer(Request(scope["method"], path, query, authorization, body, now(), self.ca))
-            try:
+        body = await self.bodies.read(receive, length)
+        if scope["method"] == "GET":  # has none, and a held poll keeps nothing in hand
+            self.bodies.done(body)
+            body = b""
+        try:
+            if wait:
+                given = refusal("slow_down", 429, f"Too much at once. Come again in {wait} seconds.", wait)
+            else:
+                query = scope["query_string"].decode("latin-1")
+                call = answer(Request(scope["method"], path, query, authorization, body, now(), self.ca))
                 given = await self.database.drive(call)
-            except database.AWAY as error:
-                log.warning("The database did not answer an agent: %s", type(error).__name__)
-                given = AWAY_ANSWER
+        except database.AWAY as error:
+            log.warning("The database did not answer an agent: %s", type(error).__name__)
+            given = AWAY_ANSWER
+        finally:
+            self.bodies.done(body)
         self.count(path, who, address, given)
         return given
 

@@ -23,6 +23,7 @@ from agents.endpoint.limits import Limits
 from agents.endpoint.waiters import Waiters
 from agents.views import broker_ca
 
+log = logging.getLogger(__name__)
 HEADERS_WITHIN = 10.0  # seconds for the head of a request
 HEADERS_LIMIT = 16_384  # bytes
 KEEP_ALIVE = 75  # seconds; a proxy in front keeps its connections
@@ -124,13 +125,15 @@ class Endpoint:
         self.database = Database(new_pool(), self.waiters)
         self.bell, self.ear = Bell(), Ear(self.database)
         figures = Figures(self.waiters.__len__, lambda: len(self.server.server_state.connections))
-        application = Application(self.database, options.limits, self.bell, figures, broker_ca)
-        self.server = Server(config(options, application, limit), self.waiters)
+        self.application = Application(self.database, options.limits, self.bell, figures, broker_ca)
+        self.server = Server(config(options, self.application, limit), self.waiters)
 
     async def serve(self) -> None:
         """Until a signal."""
         await self.database.pool.open(wait=False)
         beside = [asyncio.create_task(each) for each in (self.bell.run(), self.ear.listen(), self.ear.look())]
+        for task in beside:
+            task.add_done_callback(self._ended)
         try:
             await self.server.serve()
         finally:
@@ -139,6 +142,12 @@ class Endpoint:
             await asyncio.gather(*beside, return_exceptions=True)
             self.database.threads.shutdown(wait=True)
             await self.database.pool.close()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """What runs for ever has ended: without it agents would wait in vain, so end, and be started anew."""
+        if not task.cancelled():
+            log.error("A part of the endpoint failed; it ends.", exc_info=task.exception())
+            self.server.should_exit = True
 
 
 def config(options: Options, application: Application, limit: int) -> uvicorn.Config:

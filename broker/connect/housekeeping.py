@@ -22,6 +22,7 @@ KEEP_JOBS = {
     Job.State.ABORTED: timedelta(days=30),
 }
 KEEP_LOG = {"information": timedelta(days=90), "warning": timedelta(days=180), "error": timedelta(days=365)}
+KEEP_WAITING = timedelta(days=14)
 KEEP_CLIENTS = timedelta(days=180)
 AT_ONCE = 5_000
 
@@ -61,6 +62,8 @@ def clear() -> int:
         QueuePlace.objects.filter(ended_at__lt=moment - KEEP_CLIENTS),
         Launch.objects.filter(ended_at__lt=moment - KEEP_CLIENTS),
         Agent.objects.filter(revoked_at__lt=moment - KEEP_CLIENTS),
+        # Waits for approval, and has not even asked for weeks: should it come back, it registers anew.
+        Agent.objects.filter(desktop=None, approved=False, revoked_at=None, last_seen__lt=moment - KEEP_WAITING),
         Tunnel.objects.filter(closed_at__lt=moment - KEEP_CLIENTS),
         Node.objects.filter(seen_at__lt=moment - timedelta(days=1)),
         Session.objects.filter(expire_date__lt=moment),

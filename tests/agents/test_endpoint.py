@@ -206,6 +206,14 @@ def test_a_guest_clock_two_hours_slow_moves_no_event(machine: Machine, clock: An
     assert machine.row.skew_seconds == -7200
 
 
+def test_a_clock_that_was_never_set_and_idleness_of_years_break_nothing(machine: Machine) -> None:
+    lines = [{"session": "1", "user": "CORP\\alice", "idle": 10 * 365 * 86_400}]
+    started = {**machine.event("agent_start"), "booted_at": "0001-01-01T00:00:00Z", "at": "0001-01-01T00:00:00Z"}
+    told = {**machine.event("heartbeat", data={"sessions": lines}), "at": "0001-01-02T00:00:00Z"}
+    body = {"boot_id": "boot-2", "events": [started, told]}
+    assert send("POST", "events", body, machine.key).status_code == 202
+
+
 def test_an_event_that_raises_is_set_aside_and_stops_no_other(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import OperationalError, connection
 from psycopg_pool import AsyncConnectionPool
 
-from agents.endpoint import database, ear, reading, server
+from agents.endpoint import bell, database, ear, reading, server
 from agents.endpoint.limits import Limits
 from agents.models import Agent
 from agents.services import command
@@ -187,11 +187,38 @@ def test_slow_and_endless_requests_end(db: None, monkeypatch: Any) -> None:
                 assert json.loads(said.partition(b"\r\n\r\n")[2])["detail"]
 
 
+def test_many_large_bodies_at_once_do_not_fill_the_memory(db: None, monkeypatch: Any) -> None:
+    monkeypatch.setattr(reading, "HELD", 300_000)
+    with endpoint() as here:
+        machine = machine_at(here)
+        head = b"POST /agent/v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n"
+        slow = [socket.create_connection(("127.0.0.1", here.port), 5) for _ in range(3)]
+        for peer in slow:
+            peer.sendall(head + b" " * 100_000)
+        wait_for(lambda: here.endpoint.application.bodies.held >= 300_000, 5, "the slow ones are read")
+        refused = here.send("POST", "events", b" " * 100_000)
+        assert (refused.status_code, refused.json()["error"]) == (503, "unavailable")
+        assert machine.send(machine.event("login")).status_code == 202  # what is small goes on
+        for peer in slow:
+            peer.close()
+        wait_for(lambda: here.endpoint.application.bodies.held == 0, 5, "nothing is in hand")
+
+
+def test_an_endpoint_of_which_a_part_fails_ends(db: None, monkeypatch: Any) -> None:
+    def broken() -> None:
+        raise RuntimeError("no more")
+
+    monkeypatch.setattr(bell, "wake", broken)
+    with endpoint() as here:
+        machine_at(here)
+        wait_for(lambda: here.endpoint.server.should_exit, 5, "the endpoint ends")
+
+
 def test_connections_that_postgresql_ended_cost_no_call(running: Running) -> None:
     machine = machine_at(running)
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
         assert cursor.fetchall()

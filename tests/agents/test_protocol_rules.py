@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from agents.identity import Claim, Identity, Machine, Said, Who, matches_desktop, own_addresses, which_user
 from agents.keys import enrolment_string, key_hash, new_key, split_enrolment, wake_signature
-from agents.timing import Boot, boot_rule, event_time, skew
+from agents.timing import OLDEST, Boot, boot_rule, event_time, skew
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -63,6 +63,7 @@ def test_a_wrong_clock_does_not_matter() -> None:
         pytest.param(None, NOON - MINUTE, None, NOON - MINUTE, id="an old agent's clock is believed"),
         pytest.param(NOON, None, NOON - HOUR, NOON, id="without a time it is now"),
         pytest.param(NOON, NOON - MINUTE, NOON + HOUR, NOON, id="a boot in the future is now"),
+        pytest.param(None, datetime.min.replace(tzinfo=UTC), None, NOON - OLDEST, id="a clock that was never set"),
     ],
 )
 def test_event_time_is_clamped(sent_at: Any, at: Any, booted: Any, expected: Any) -> None:
@@ -76,6 +77,7 @@ moments = st.none() | st.datetimes(timezones=st.just(UTC))
 def test_no_clock_is_too_wrong(sent_at: Any, at: Any, booted: Any) -> None:
     when = event_time(NOON, sent_at, at, booted)
     assert when <= NOON
+    assert when >= NOON - OLDEST
     if booted:
         assert when >= min(booted, NOON)
 

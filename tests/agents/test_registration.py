@@ -93,13 +93,15 @@ def test_a_machine_whose_answer_got_lost_asks_again_and_stays_one(machine: Machi
 def test_a_machine_that_was_faster_than_the_scan_is_settled_by_it(center: Center) -> None:
     early = Machine(token_for(center), make.desktop(center, ref="ws-early00001"))
     Desktop.objects.filter(pk=early.desktop.pk).update(ref="ws-other00001", computer_name="OTHER")
-    early.register()
+    early.register(os="Debian", rdp_cert_sha256="ab" * 32)
     assert not early.said["approved"]
     Desktop.objects.filter(pk=early.desktop.pk).update(
         ref="ws-early00001", computer_name=early.desktop.computer_name, sighted_at=now()
     )
     assert registration.settle_waiting(center) == 1
     assert (early.row.approved, early.row.desktop) == (True, early.desktop)
+    early.desktop.refresh_from_db()
+    assert (early.desktop.os, early.desktop.rdp_cert_sha256) == ("Debian", "ab" * 32)
     late = Machine(early.token, early.desktop, fingerprint="another")
     late.register()
     assert registration.settle_waiting(center) == 0

@@ -36,6 +36,16 @@ def test_an_agent_that_was_not_heard_for_95_seconds_is_silent_and_not_idle() -> 
     assert list(Agent.objects.order_by("pk").values_list("silent", flat=True)) == [False, True]
 
 
+def test_machines_that_wait_for_approval_are_forgotten_when_they_ask_no_more() -> None:
+    for number, age in enumerate((13, 15)):
+        Agent.objects.create(
+            uuid=f"00000000-0000-4000-8000-00000000000{number}", key_digest=f"{number:064d}", center=make.center(),
+            registered_at=now() - timedelta(days=90), last_seen=now() - timedelta(days=age),
+        )  # fmt: skip
+    housekeeping.clear()
+    assert [agent.key_digest for agent in Agent.objects.all()] == [f"{0:064d}"]
+
+
 @pytest.mark.parametrize(
     ("level", "days", "kept"),
     [

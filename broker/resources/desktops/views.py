@@ -11,6 +11,7 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 
 from agents.models import Agent
+from agents.registration import introduce
 from authservers.models import User
 from broker.connect.happenings import Happening, happened
 from broker.connect.models import DesktopSession
@@ -126,8 +127,8 @@ def waiting(request: HttpRequest) -> HttpResponse:
     may_edit = request.user.has_perm("desktops.edit")
     rows = [(agent, ApproveForm(agent=agent, prefix=str(agent.pk))) for agent in found[:50]]
     context = {
-        "rows": rows, "may_edit": may_edit, "pages": DesktopPages, "list_url": DesktopPages.url("list"),
-        "title": "Waiting agents",
+        "rows": rows, "more": found.count() - len(rows), "may_edit": may_edit,
+        "pages": DesktopPages, "list_url": DesktopPages.url("list"), "title": "Waiting agents",
     }  # fmt: skip
     return render(request, "resources/waiting.html", context)
 
@@ -168,6 +169,7 @@ def told(request: HttpRequest, agent: Agent, verb: str, change: dict[str, Any], 
         raise Refused(f"The agent of {agent} was decided about already.")
     if desktop is not None:
         desktop.barred_agents.update(barred_from=None)
+        introduce(agent, desktop)
     audit.record(f"agent.{verb}", f"Agent of {agent} {verb}.", actor=request.user, subject=agent, desktop=desktop)
 
 
