@@ -17,6 +17,7 @@ from broker.core.clock import now
 from broker.core.jobs import wake
 from centers.models import Center, Desktop
 
+REJECTED = "Rejected by"  # begins the words of those whom a person rejected
 UNMATCHED = "No desktop"  # begins the words of those who may be settled by a later scan
 
 
@@ -34,6 +35,7 @@ def register(said: Registration, received: datetime) -> dict[str, Any]:
     token = token_row(said.token)
     # Clones register in crowds: one at a time.
     Center.objects.select_for_update(no_key=True).only("pk").get(pk=token.center_id)
+    refuse_rejected(said, token.center)
     agent = known(said, token.center) or Agent(uuid=fresh_uuid(said), center=token.center, registered_at=received)
     key = protocol.new_key()
     describe(agent, said, received)
@@ -52,6 +54,13 @@ def register(said: Registration, received: datetime) -> dict[str, Any]:
         "desktop": str(agent.desktop) if agent.desktop else None,
         "approved": agent.approved,
     }
+
+
+def refuse_rejected(said: Registration, center: Center) -> None:
+    """Raises ProtocolError revoked for the very machine that somebody rejected: else it would wait again at once."""
+    rejected = Agent.objects.filter(center=center, revoked_at__isnull=False, why__startswith=REJECTED)
+    if said.uuid and rejected.filter(uuid=said.uuid, fingerprint=said.fingerprint).exists():
+        raise ProtocolError("revoked", "An administrator rejected this machine.")
 
 
 def known(said: Registration, center: Center) -> Agent | None:

@@ -8,6 +8,7 @@ import signal
 import socket
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h11
 import uvicorn
@@ -48,6 +49,15 @@ class AlwaysOpen(asyncio.Event):
 
     def clear(self) -> None:
         """Stays as it is."""
+
+
+class Loop(asyncio.SelectorEventLoop):
+    """Gives a TLS handshake as little time as a request's head: until it is done, nobody counts the connection."""
+
+    async def create_server(self, *args: Any, **kwargs: Any) -> asyncio.Server:
+        """As asyncio's, with that limit."""
+        limit = {"ssl_handshake_timeout": HEADERS_WITHIN} if kwargs.get("ssl") else {}
+        return await super().create_server(*args, **kwargs, **limit)
 
 
 class Patient(H11Protocol):
@@ -189,4 +199,5 @@ def serve(options: Options) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises them again when it is done
         signal.signal(number, lambda *_: None)
-    asyncio.run(run())
+    with asyncio.Runner(loop_factory=Loop) as runner:
+        runner.run(run())

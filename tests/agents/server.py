@@ -13,7 +13,7 @@ from typing import Any
 from django.core.management import call_command
 
 from agents.endpoint.limits import Limits
-from agents.endpoint.server import Endpoint, Options
+from agents.endpoint.server import Endpoint, Loop, Options
 from tests import make
 from tests.services import wait_for
 
@@ -74,7 +74,11 @@ def endpoint(limits: Limits | None = None, **options: Any) -> Iterator[Running]:
         made.append(Endpoint(Options("127.0.0.1", port, limits or Limits(PLENTY, PLENTY, PLENTY), **options)))
         await made[0].serve()
 
-    thread = threading.Thread(target=asyncio.run, args=(run(),), daemon=True)
+    def work() -> None:
+        with asyncio.Runner(loop_factory=Loop) as runner:
+            runner.run(run())
+
+    thread = threading.Thread(target=work, daemon=True)
     thread.start()
     try:
         wait_for(lambda: bool(made) and made[0].server.started, 20, "the endpoint listens")

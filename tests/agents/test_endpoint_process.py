@@ -1,10 +1,13 @@
 """What only the endpoint process does: hold polls, limit, lose patience, outlive its neighbours (DESIGN 8)."""
 
+import http.client
 import json
 import socket
+import ssl
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +20,7 @@ from agents.endpoint.limits import Limits
 from agents.models import Agent
 from agents.services import command
 from broker.core import messenger
+from broker.embedded import tls
 from tests import make
 from tests.agents.machine import Machine, token_for
 from tests.agents.server import PLENTY, Running, Said, committed, endpoint
@@ -185,6 +189,19 @@ def test_slow_and_endless_requests_end(db: None, monkeypatch: Any) -> None:
             assert bool(said) == bool(ends)
             if said:
                 assert json.loads(said.partition(b"\r\n\r\n")[2])["detail"]
+
+
+def test_a_tls_handshake_that_does_not_come_ends(db: None, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(server, "HEADERS_WITHIN", 0.3)
+    tls.make_certificate(tmp_path / "tls.crt", tmp_path / "tls.key", ["127.0.0.1"])
+    with endpoint(certificate=tmp_path / "tls.crt", key=tmp_path / "tls.key") as here:
+        with socket.create_connection(("127.0.0.1", here.port), 5) as peer:
+            assert read_all(peer) == b""
+        trusting = ssl.create_default_context(cafile=str(tmp_path / "agent-ca.pem"))
+        secure = http.client.HTTPSConnection("127.0.0.1", here.port, timeout=5, context=trusting)
+        secure.request("GET", "/healthz")
+        assert secure.getresponse().status == 200
+        secure.close()
 
 
 def test_many_large_bodies_at_once_do_not_fill_the_memory(db: None, monkeypatch: Any) -> None:

@@ -181,3 +181,17 @@ def test_an_administrator_tests_rotates_and_revokes(
     assert machine.row.desktop == desktop
     events = set(LogEntry.objects.filter(event__startswith="agent.").values_list("event", flat=True))
     assert {"agent.tested", "agent.key_rotated", "agent.revoked", "agent.approved"} <= events
+
+
+def test_a_machine_that_was_rejected_does_not_wait_again(client: Client, machine: Machine, desktop: Desktop) -> None:
+    admin = make.admin_client(client)
+    other = Machine(machine.token, desktop, fingerprint="another")
+    assert not other.register().json()["approved"]
+    page = admin.post(f"/resources/desktops/waiting/{other.row.pk}/", {"decision": "reject"}, follow=True)
+    assert "is rejected" in page.content.decode()
+    assert other.door("GET", "commands", {}, other.key).json()["error"] == "revoked"
+    assert (other.register().status_code, other.register().json()["error"]) == (401, "revoked")
+    assert "No agent is waiting" in admin.get("/resources/desktops/waiting/").content.decode()
+    other.uuid = None  # its state was wiped
+    assert other.register().status_code == 201
+    assert machine.register().json()["approved"]

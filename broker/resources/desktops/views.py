@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 
 from agents.models import Agent
-from agents.registration import introduce
+from agents.registration import REJECTED, introduce
 from authservers.models import User
 from broker.connect.happenings import Happening, happened
 from broker.connect.models import DesktopSession
@@ -149,8 +149,11 @@ def decide(request: HttpRequest, pk: int) -> HttpResponse:
 def decided(request: HttpRequest, agent: Agent) -> str:
     """Carry out the decision; returns it in words, raises Refused."""
     if request.POST.get("decision") == "reject":
-        told(request, agent, "rejected", {"revoked_at": now(), "why": f"Rejected by {request.user}."[:200]})
-        return f"The agent of {agent} is rejected; its key no longer works."
+        told(request, agent, "rejected", {"revoked_at": now(), "why": f"{REJECTED} {request.user}."[:200]})
+        return (
+            f"The agent of {agent} is rejected: it neither works nor registers any more. Should that have been a "
+            "mistake, run “usher-agent prepare-image” on its machine; then it registers as a new one."
+        )
     form = ApproveForm(request.POST or None, agent=agent, prefix=str(agent.pk))
     desktop = form.cleaned_data.get("desktop") if form.is_valid() else None
     if desktop is None:
