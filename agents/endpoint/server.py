@@ -56,8 +56,10 @@ class Loop(asyncio.SelectorEventLoop):
 
     async def create_server(self, *args: Any, **kwargs: Any) -> asyncio.Server:
         """As asyncio's, with that limit."""
-        limit = {"ssl_handshake_timeout": HEADERS_WITHIN} if kwargs.get("ssl") else {}
-        return await super().create_server(*args, **kwargs, **limit)
+        if kwargs.get("ssl"):
+            kwargs["ssl_handshake_timeout"] = HEADERS_WITHIN
+        made: asyncio.Server = await super().create_server(*args, **kwargs)
+        return made
 
 
 class Patient(H11Protocol):
