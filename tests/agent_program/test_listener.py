@@ -1,10 +1,12 @@
 """What anybody on the network can do to the agent's port: nothing, without the broker's signature."""
 
+import contextlib
 import http.client
 import itertools
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -131,6 +133,26 @@ def test_who_says_nothing_keeps_nobody_out(port: Port, monkeypatch: pytest.Monke
     assert port.wake() == 204
     for caller in silent:
         caller.close()
+
+
+def test_who_drips_keeps_nobody_out(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "LONGEST", 0.5)
+    with socket.create_connection(("127.0.0.1", port.number), 5) as caller:
+        caller.settimeout(0.1)
+        began = time.monotonic()
+        with contextlib.suppress(ConnectionError):
+            while time.monotonic() - began < 4 and not ended(caller):
+                caller.sendall(b"G")
+        assert time.monotonic() - began < 4
+    wait_for(lambda: threads("process_request_thread") == 0, 5, "the place is free")
+
+
+def ended(caller: socket.socket) -> bool:
+    """Whether the other end hung up, seen within the time-out."""
+    try:
+        return caller.recv(1) == b""
+    except TimeoutError:
+        return False
 
 
 def threads(name: str) -> int:

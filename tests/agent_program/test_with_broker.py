@@ -227,6 +227,25 @@ def test_a_machine_that_restarts_in_the_middle_does_not_restart_for_ever(
     assert "stopped while" in row.detail
 
 
+@pytest.mark.parametrize("kind", ["grant", "revoke"])
+def test_a_right_that_was_not_given_or_taken_when_the_agent_was_killed_is_not_said_to_be(
+    kind: str, broker: Served, settings_here: Settings, machine: FakeMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = commands_of(settings_here, machine)
+    worker.turn()
+    row = command(Agent.objects.get(), kind, "lent", {"name": "CORP\\alice"})
+
+    def killed(kind: str, data: Any) -> str:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(machine, "do", killed)
+        worker.turn()
+    commands_of(settings_here, machine).turn()
+    row.refresh_from_db()
+    assert (row.ok, row.detail, machine.done) == (True, "done", [(kind, {"name": "CORP\\alice"})])
+
+
 @pytest.mark.parametrize(
     ("kind", "data", "there", "words"),
     [
