@@ -1,5 +1,6 @@
 """What agents say: bytes in, values out. Pure, shared by all that serve /agent/v1/ (DESIGN 8, CONTRACTS 3)."""
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -47,6 +48,7 @@ __all__ = [
 
 EVENTS_LIMIT = 500
 SESSIONS_LIMIT = 200
+DATA_LIMIT = 64_000  # bytes: each event is kept for a week
 IDLE_LIMIT = 10 * 365 * 86_400
 DEFAULT_PORT = 8080
 SESSION_EVENTS = frozenset({"login", "logout", "disconnect", "reconnect", "lock", "unlock", "idle", "active"})
@@ -267,6 +269,8 @@ def _data(fields: Fields) -> dict[str, Any]:
     if value is None:
         return {}
     reason = storable(value) if isinstance(value, dict) else "must be an object"
+    if not reason and len(json.dumps(value)) > DATA_LIMIT:
+        reason = f"is larger than {DATA_LIMIT} bytes"
     if reason:
         fields.wrong("data", reason)
         return {}

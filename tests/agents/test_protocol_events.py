@@ -88,6 +88,17 @@ def test_depth_has_a_limit() -> None:
     assert rejected(data=deep) == [(9, "data is nested too deeply")]
 
 
+def test_two_hundred_sessions_are_taken_and_a_hundred_thousand_bytes_of_anything_are_not() -> None:
+    sessions = [{"session": str(n), "user": "CORP\\" + "x" * 40, "sid": f"S-1-5-21-{n:040d}"} for n in range(200)]
+    entries = [
+        {"seq": 1, "type": "heartbeat", "data": {"sessions": sessions}},
+        {"seq": 2, "type": "agent_start", "data": {str(n): "x" * 10_000 for n in range(10)}},
+    ]
+    batch = parse_events(json.dumps({"boot_id": "b", "events": entries}).encode())
+    assert [news.seq for news in batch.events] == [1]
+    assert [(each.seq, each.reason) for each in batch.rejected] == [(2, "data is larger than 64000 bytes")]
+
+
 def test_a_number_beyond_a_float_is_out_of_range() -> None:
     body = b'{"boot_id": "b1", "events": [{"seq": 9, "type": "login", "session": "2", "data": {"x": 1e999}}]}'
     assert parse_events(body).rejected[0].reason == "data has a number out of range"
