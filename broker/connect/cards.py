@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from broker.connect import outlook
-from broker.connect.future import YOU, Outlook
+from broker.connect.future import YOU, Outlook, at_release
 from broker.connect.future import outlook as in_words
 from broker.connect.models import DesktopSession, PortalSession
 from broker.connect.offers import Offer, Offers
 from broker.connect.plans_in_force import steps_for
+from broker.connect.reach import NOT_STARTED, OFF
 from broker.core.models import Job, ref
 from centers.models import Desktop
 from policies.models import Policy, PoolAssignment
@@ -49,11 +50,16 @@ class Card:
         return "Reconnect" if self.offer.assigned else "Connect"
 
 
-def state(desktop: Desktop, session: str | None) -> tuple[str, str]:
-    """Shape and sentence for a desktop's state; `session` is that of the user's own session there, None without one."""
+def state(desktop: Desktop, session: str | None, *, starts: bool = True) -> tuple[str, str]:
+    """Shape and sentence for a desktop's state; `session` is that of the user's own session there, None without one.
+
+    `starts` is whether Connect would start it.
+    """
     if desktop.availability == Desktop.Availability.MISSING:
         return "problem", "AWS does not list this desktop just now."
     kind, sentence = SENTENCES[Power(desktop.power)]
+    if desktop.power in OFF and not starts:
+        return kind, NOT_STARTED
     if desktop.power == Power.STARTING and desktop.ref is None:
         return "moving", "Being created for you. This can take 20 minutes and more."
     if desktop.power == Power.RUNNING and session is not None:
@@ -108,6 +114,14 @@ def coming(offer: Offer, portal: PortalSession, jobs: Sequence[Job]) -> Outlook:
         return Outlook()
     steps = steps_for(offer.assignment, portal.policy, offer.line)
     return in_words(outlook.situation(offer.desktop, offer.assignment, steps, jobs), YOU)
+
+
+def when_released(offer: Offer, portal: PortalSession) -> list[str]:
+    """What a release by the user brings about at once or later, told before it (SPEC A.8); above all a deletion."""
+    if offer.assignment is None:
+        return []
+    steps = steps_for(offer.assignment, portal.policy, offer.line)
+    return at_release(outlook.situation(offer.desktop, offer.assignment, steps, []))
 
 
 def actions(offer: Offer, portal: PortalSession) -> dict[str, str]:

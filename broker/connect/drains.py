@@ -1,7 +1,8 @@
 """A pool is emptied: offered to nobody at once, its people told, and logged out at a deadline. Rows and jobs only."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 
@@ -17,6 +18,7 @@ from pools import rules
 from pools.models import Assignment, Drain, Pool
 
 CAUSE = "drain"
+WARNED = timedelta(minutes=5)  # at least so long between the message and the log-out, whenever a desktop joins
 Availability = Desktop.Availability
 
 
@@ -47,31 +49,57 @@ def begin(pool: Pool, message: str, deadline: datetime, who: str) -> Begun:
     the deadline; what the plans say of a log-out then follows.
     """
     drain = Drain.objects.create(pool=pool, message=message, deadline=deadline, begun_at=now(), begun_by=who)
-    here = list(rules.desktops(pool).order_by("pk"))
-    drain.emptied = [row.pk for row in here if row.availability == Availability.AVAILABLE]
+    begun = take_out(drain, list(rules.desktops(pool).order_by("pk")))
+    audit.record(
+        "pool.drain_begun", f"Drain of pool {pool} begun by {who}: {words.count(begun.emptied, 'desktop')} out of "
+        f"the offers, {words.count(begun.told, 'session')} told, log-out at {deadline:%Y-%m-%d %H:%M} UTC.",
+        subject=pool, pool=pool.name, level="warning",
+    )  # fmt: skip
+    return begun
+
+
+def take_out(drain: Drain, here: Sequence[Desktop]) -> Begun:
+    """Take these desktops out of the offers, tell whoever is on them, and plan the log-outs."""
+    offered = [row.pk for row in here if row.availability == Availability.AVAILABLE]
+    drain.emptied = [*drain.emptied, *offered]
     drain.save(update_fields=["emptied"])
-    offered = Desktop.objects.filter(pk__in=drain.emptied, availability=Availability.AVAILABLE)
-    offered.update(availability=Availability.UNAVAILABLE, unavailable_reason=reason_of(drain))
+    still = Desktop.objects.filter(pk__in=offered, availability=Availability.AVAILABLE)
+    still.update(availability=Availability.UNAVAILABLE, unavailable_reason=reason_of(drain))
     live = list(DesktopSession.objects.filter(desktop__in=here, ended_at=None).exclude(user_name=""))
     used = {each.desktop_id for each in live}
     used |= set(Assignment.objects.filter(desktop__in=here, closed_at=None).values_list("desktop_id", flat=True))
     for row in here:
         if row.pk in used:
             plan_log_out(drain, row)
-    told = tell(live, message)
-    audit.record(
-        "pool.drain_begun", f"Drain of pool {pool} begun by {who}: {words.count(len(drain.emptied), 'desktop')} out of "
-        f"the offers, {words.count(told, 'session')} told, log-out at {deadline:%Y-%m-%d %H:%M} UTC.",
-        subject=pool, pool=pool.name, level="warning",
-    )  # fmt: skip
-    return Begun(len(drain.emptied), told, len(live) - told)
+    told = tell(live, drain.message)
+    return Begun(len(offered), told, len(live) - told)
+
+
+def follow() -> None:
+    """What has joined a pool since its drain began (new, tagged, back from missing) is drained, too; every minute.
+
+    What somebody made available again by hand stays so.
+    """
+    for pk in Drain.objects.filter(ended_at=None).values_list("pk", flat=True):
+        joined(pk)
+
+
+@transaction.atomic
+def joined(drain_id: int) -> None:
+    """The same for one drain, unless it ends just now."""
+    drain = (
+        Drain.objects.select_for_update(of=("self",)).select_related("pool").filter(pk=drain_id, ended_at=None).first()
+    )
+    if drain is not None:
+        here = rules.desktops(drain.pool).filter(availability=Availability.AVAILABLE).exclude(pk__in=drain.emptied)
+        take_out(drain, list(here.order_by("pk")))
 
 
 def plan_log_out(drain: Drain, desktop: Desktop) -> None:
     """The log-out at the deadline; whoever is on the desktop then is logged out, nobody is no harm."""
     enqueue(
         Wish("logout", ref(desktop), str(desktop), ref(drain.pool), {"reason": f"drain of pool {drain.pool}"},
-             drain.deadline, f"drain:{desktop.pk}", cause=CAUSE)
+             max(drain.deadline, now() + WARNED), f"drain:{desktop.pk}", cause=CAUSE)
     )  # fmt: skip
 
 
@@ -94,6 +122,7 @@ def end(drain: Drain, who: str) -> int:
     """
     if not Drain.objects.filter(pk=drain.pk, ended_at=None).update(ended_at=now()):
         return 0
+    drain.refresh_from_db(fields=["emptied"])
     out = Desktop.objects.filter(pk__in=drain.emptied, availability=Availability.UNAVAILABLE)
     back = out.filter(unavailable_reason=reason_of(drain)).update(
         availability=Availability.AVAILABLE, unavailable_reason=""

@@ -197,6 +197,14 @@ def conditions(here: Situation, reader: Reader) -> list[str]:
     return said + kept(here, reader, said)
 
 
+def at_release(here: Situation) -> list[str]:
+    """What follows when users give the desktop back themselves, told to them before they do."""
+    if not here.plans_act:
+        return []
+    found = [step for step in here.steps if step.on is Event.RELEASED and step.do not in NOT_FOR_USERS]
+    return [condition(step, YOU) for step in found if possible(step, here, Reader())]
+
+
 def possible(step: Step, here: Situation, reader: Reader) -> bool:
     """Whether a step can still come true here, and is the reader's business."""
     if step.on not in WHEN or step.on is Event.CONNECTION_CLOSED or (reader.you and step.do in NOT_FOR_USERS):

@@ -5,7 +5,7 @@ from datetime import timedelta
 from django.contrib.sessions.models import Session
 
 from agents.models import Agent, AgentCommand, AgentEvent
-from broker.connect import agent_watch, closing, launches, places, rights, throttle, watch
+from broker.connect import agent_watch, closing, drains, launches, places, rights, throttle, watch
 from broker.connect.models import Client, Launch, PortalSession, QueuePlace
 from broker.core.clock import now
 from broker.core.jobs import Done, Kind, Result
@@ -34,6 +34,7 @@ def run(job: Job) -> Result:
     launches.end_overdue()
     rights.settle_all()
     places.keep_looking()
+    drains.follow()
     closing.signed_out()
     watch.stopped_without_a_boot()
     watch.silent_and_unused()

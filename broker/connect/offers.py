@@ -13,8 +13,8 @@ from broker.connect.candidates import ALL_OF_THEM, Row, free, wanted
 from broker.connect.display import shown, shown_name
 from broker.connect.models import PortalSession
 from broker.connect.ordering import before_all, ordering
-from broker.connect.reach import unreachable, withheld
-from broker.connect.sources import hard_spare, in_pool, lines_of, pools_by_id, source, with_backups
+from broker.connect.reach import not_started, starts, unreachable, withheld
+from broker.connect.sources import hard_line, hard_spare, in_pool, lines_of, pools_by_id, source, with_backups
 from centers.models import Desktop
 from policies.models import Policy, PoolAssignment
 from policies.offer_filters import refusal
@@ -31,7 +31,8 @@ __all__ = [
 class Offer:
     """One card: a desktop that is the user's already, or one that the next Connect on this line would give.
 
-    `line` may be the copy of a line that offers its backup pool; `withheld` says why there is no Connect just now.
+    `line` may be the copy of a line that offers its backup pool; `withheld` says why there is no Connect just now,
+    `starts` whether Connect would do where the desktop is off.
     """
 
     desktop: Desktop
@@ -39,6 +40,7 @@ class Offer:
     assignment: Assignment | None = None
     line: PoolAssignment | None = None
     withheld: str = ""
+    starts: bool = True
 
     @property
     def assigned(self) -> bool:
@@ -107,7 +109,7 @@ def build(
     chosen = choose(Choosing(every, rows, held, hers), room(policy, len(own)))
     desktops = with_all([pk for pk, _ in chosen])
     offers = [assigned_offer(each, policy, line_for(each, every, rows)) for each in assignments]
-    offers += [Offer(desktops[pk], shown_name(desktops[pk], line), None, line) for pk, line in chosen if pk in desktops]
+    offers += [free_offer(desktops[pk], line) for pk, line in chosen if pk in desktops]
     given = {abs(line.slot) for _, line in chosen}
     empty = [line for line in lines if line.pk not in given and not held[line.pk] and not held.get(-line.pk)]
     empty = [line for line in empty if is_for(line, asker)]
@@ -191,10 +193,17 @@ def line_for(assignment: Assignment, lines: Sequence[PoolAssignment], rows: Sequ
     return next((line for line in lines if line.slot in holding), None)
 
 
+def free_offer(desktop: Desktop, line: PoolAssignment) -> Offer:
+    """The card of a desktop that is nobody's."""
+    return Offer(desktop, shown_name(desktop, line), None, line, not_started(desktop, line), starts(line))
+
+
 def assigned_offer(assignment: Assignment, policy: Policy, line: PoolAssignment | None) -> Offer:
     """The card of a desktop that is the user's already; it is always shown, wherever they sign in."""
     desktop = assignment.desktop
     if assignment.kind == Assignment.Kind.HARD:
         name = shown(desktop, policy.hard_display, None)
-        return Offer(desktop, name, assignment, line, withheld(policy, assignment))
-    return Offer(desktop, shown_name(desktop, line), assignment, line)
+        rules = hard_line(policy)
+        why = withheld(policy, assignment) or not_started(desktop, rules)
+        return Offer(desktop, name, assignment, line, why, starts(rules))
+    return Offer(desktop, shown_name(desktop, line), assignment, line, not_started(desktop, line), starts(line))

@@ -1,5 +1,6 @@
 """The web client: the cards, and what people may do to their own desktops."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
@@ -21,7 +22,7 @@ from centers.providers.base import PowerOp
 from policies.models import PoolAssignment
 from pools.models import Assignment
 
-SALT = "usher.cards"
+SALT = "usher.cards.2"
 
 
 @never_cache
@@ -34,18 +35,23 @@ def desktops(request: HttpRequest) -> HttpResponse:
     arrived = request.session.pop(ARRIVED, False)
     for ended in signing_out.forced(portal) if arrived else []:
         messages.info(request, ended)
-    if arrived and portal.policy.auto_launch and len(found.offers) == 1:
+    if arrived and portal.policy.auto_launch and len(found.offers) == 1 and not found.offers[0].withheld:
         return launch_views.pressed(request, portal, only_click(found))
     shown = cards.build(found, portal)
     page = {
         "cards": shown,
         "empty": found.empty if portal.policy.offer_empty_pools else [],
-        "poll": signing.dumps([each.offer.desktop.pk for each in shown], salt=SALT),
+        "poll": signing.dumps(polled(shown), salt=SALT),
         "search": len(shown) > 6,
         "queues": queue_cards.build(found, portal),
         "shared": {each.offer.desktop.pk for each in shown if rights.decoupled(each.offer.desktop)},
     }
     return render(request, "connect/desktops.html", page)
+
+
+def polled(shown: Sequence[cards.Card]) -> list[tuple[int, bool]]:
+    """What the cards' poll asks for: (desktop, whether Connect starts it). A card that is withheld keeps its reason."""
+    return [(each.offer.desktop.pk, each.offer.starts) for each in shown if not each.offer.withheld]
 
 
 def only_click(found: offers.Offers) -> Click:
@@ -61,7 +67,7 @@ def states(request: HttpRequest) -> HttpResponse:
     """The poll of the cards: reads the desktops on the page, writes nothing (CONTRACTS 3, Polls)."""
     portal_of(request)
     try:
-        shown = signing.loads(request.GET.get("cards", ""), salt=SALT, max_age=24 * 3600)
+        shown = dict(signing.loads(request.GET.get("cards", ""), salt=SALT, max_age=24 * 3600))
     except signing.BadSignature:
         return HttpResponse(status=400)
     own = DesktopSession.objects.filter(desktop=OuterRef("pk"), ended_at=None, user=request.user.pk)
@@ -70,7 +76,10 @@ def states(request: HttpRequest) -> HttpResponse:
         mine=Exists(Assignment.objects.filter(desktop=OuterRef("pk"), closed_at=None, user=request.user.pk)),
         dues=outlook.dues(),
     )
-    said = [(row.pk, *cards.state(row, row.own), outlook.yours(row.dues) if row.mine else ()) for row in rows]
+    said = [
+        (row.pk, *cards.state(row, row.own, starts=shown[row.pk]), outlook.yours(row.dues) if row.mine else ())
+        for row in rows
+    ]
     return render(request, "connect/_states.html", {"rows": said})
 
 
@@ -90,6 +99,8 @@ def act(request: HttpRequest, desktop_id: int, action: str) -> HttpResponse:
     offer = offers.build(request.user, portal.policy, portal).of(desktop_id)  # type: ignore[arg-type]
     if offer is None or offer.assignment is None or action not in cards.actions(offer, portal):
         messages.error(request, "That is not possible with this desktop now.")
+    elif action == "release" and "confirmed" not in request.POST:
+        return render(request, "connect/release.html", {"offer": offer, "follows": cards.when_released(offer, portal)})
     elif action == "release":
         actions.release(offer.assignment.pk, f"{request.user} released it")
         messages.success(request, f"{offer.name} is released.")

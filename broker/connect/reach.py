@@ -11,6 +11,7 @@ from policies.models import Policy, PoolAssignment
 from pools.models import Assignment
 
 PORT_REMEMBERED = timedelta(minutes=10)  # after this a port that did not answer is worth another try
+NOT_STARTED = "It is stopped, and your policy does not start it when you connect."
 OFF = {Desktop.Power.STOPPED, Desktop.Power.STOPPING, Desktop.Power.SUSPENDED}
 
 
@@ -41,6 +42,16 @@ def failing(line: PoolAssignment, moment: datetime) -> Q | None:
     if line.backup_if_closed:
         found |= ~Q(port_trouble="") & Q(port_checked_at__gt=moment - PORT_REMEMBERED)
     return found & Q(power=Desktop.Power.RUNNING)
+
+
+def starts(line: PoolAssignment | None) -> bool:
+    """Whether Connect can come to something while the desktop is off (SPEC 3.5.2): it is started, or AWS is asked."""
+    return line is None or line.start_if_stopped or line.confirm_power
+
+
+def not_started(desktop: Desktop, line: PoolAssignment | None) -> str:
+    """Why a press of Connect would come to nothing, or ""."""
+    return NOT_STARTED if desktop.power in OFF and not starts(line) else ""
 
 
 def withheld(policy: Policy, assignment: Assignment) -> str:

@@ -92,6 +92,9 @@ def release(user: Page) -> None:
     """Give the desktop back, as the user."""
     user.get_by_label("More for").click()
     user.get_by_role("button", name="Release").click()
+    expect(user.get_by_role("heading", name="Release this desktop?")).to_be_visible()
+    assert not list(troubles(user))
+    user.get_by_role("button", name="Release").click()
     expect(user.get_by_role("status").first).to_contain_text("released")
     expect(user.get_by_role("button", name="Connect", exact=True)).to_have_count(1)
 

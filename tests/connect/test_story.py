@@ -167,9 +167,15 @@ def test_a_stopped_desktop_is_refused_in_words_where_the_policy_starts_nothing(
     make.assignment(alice, desktop)
     Desktop.objects.update(power="stopped", raw_state="STOPPED")
     alice.access.policy.lines.update(start_if_stopped=False)
+    page = portal.get("/desktops/")
+    assert "your policy does not start it" in page.content.decode()
+    assert ">Reconnect</button>" not in page.content.decode()
     portal.post(f"/desktops/{desktop.pk}/connect/")
     assert not Launch.objects.exists()
-    assert "your policy does not start it" in portal.get("/desktops/").content.decode()
+    Desktop.objects.update(power="running")
+    poll = portal.get("/desktops/").context["poll"]
+    Desktop.objects.update(power="stopped")
+    assert "your policy does not start it" in portal.get("/desktops/states/", {"cards": poll}).content.decode()
 
 
 def test_connect_first_logs_out_a_stranger_where_the_policy_says_so(
@@ -209,8 +215,23 @@ def test_a_user_releases_the_desktop_unless_the_policy_forbids_it(portal: Client
     portal.post(f"/desktops/{desktop.pk}/release/")
     assert Assignment.objects.filter(closed_at=None).exists()
     alice.access.policy.lines.update(prevent_release=False)
-    portal.post(f"/desktops/{desktop.pk}/release/")
+    assert "Release this desktop?" in portal.post(f"/desktops/{desktop.pk}/release/").content.decode()
+    assert Assignment.objects.filter(closed_at=None).exists(), "it asks first"
+    portal.post(f"/desktops/{desktop.pk}/release/", {"confirmed": "yes"})
     assert Assignment.objects.get().close_reason == "Alice released it"
+
+
+@pytest.mark.parametrize("deletable", [True, False])
+def test_a_release_says_before_whether_the_machine_will_be_deleted(
+    portal: Client, desktop: Desktop, alice: Any, deletable: bool
+) -> None:
+    make.assignment(alice, desktop)
+    Desktop.objects.update(deletable=deletable)
+    plan = ReleasePlan.objects.create(name="Throw away", released_delete=True)
+    alice.access.policy.lines.update(release_plan=plan)
+    page = portal.post(f"/desktops/{desktop.pk}/release/").content.decode()
+    assert "You are logged out when it goes back." in page
+    assert ("It is deleted, with everything on it" in page) is deletable
 
 
 def test_nobody_acts_on_a_desktop_of_somebody_else(portal: Client, desktop: Desktop) -> None:

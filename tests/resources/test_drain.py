@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from agents.models import AgentCommand
-from broker.connect import offers
+from broker.connect import drains, offers
 from broker.core import jobs
 from broker.core.models import Job, LogEntry
 from broker.handlers import HANDLERS
@@ -74,6 +74,28 @@ def test_the_end_of_a_drain_puts_back_what_it_took_and_calls_the_log_outs_off(ad
     assert Desktop.objects.filter(availability="available").count() == 1
     assert Job.objects.get(kind="logout").state == "cancelled"
     assert Drain.objects.get().ended_at is not None
+
+
+def test_what_joins_the_pool_meanwhile_is_drained_too_and_comes_back_with_the_rest(
+    admin: Client, center: Center
+) -> None:
+    pool = make.pool(center)
+    old = make.desktop(center)
+    address = f"/resources/pools/{pool.pk}/drain/"
+    admin.post(address, {"message": "New image at five.", "wait": "900"})
+    Desktop.objects.filter(pk=old.pk).update(availability="available", unavailable_reason="")  # by hand
+    free, taken = make.desktop(center), used(center)
+    drains.follow()
+    drains.follow()
+    assert set(Desktop.objects.filter(availability="unavailable")) == {free, taken}
+    assert [each.data["text"] for each in AgentCommand.objects.filter(type="message")] == ["New image at five."]
+    assert Job.objects.get(kind="logout").subject == f"desktop:{taken.pk}"
+    admin.post(address, {"end": "yes"})
+    assert not Desktop.objects.exclude(availability="available").exists()
+    assert Job.objects.get(kind="logout").state == "cancelled"
+    make.desktop(center)
+    drains.follow()
+    assert not Desktop.objects.exclude(availability="available").exists()
 
 
 def test_a_drain_needs_a_message_and_the_right_to_edit_pools(client: Client, center: Center) -> None:
