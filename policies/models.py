@@ -113,6 +113,7 @@ class PoolAssignment(models.Model):
     class Restart(models.IntegerChoices):
         NO = 0, "Not allowed"
         REBOOT = 1, "Reboot"
+        POWER_OFF = 2, "Power off and start"
 
     policy = models.ForeignKey(Policy, models.CASCADE, related_name="lines")
     order = models.PositiveIntegerField("Order", default=1)

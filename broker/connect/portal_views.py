@@ -105,11 +105,20 @@ def act(request: HttpRequest, desktop_id: int, action: str) -> HttpResponse:
         actions.release(offer.assignment.pk, f"{request.user} released it")
         messages.success(request, f"{offer.name} is released.")
     else:
-        stop, _ = cards.allowed(portal.policy, offer.line, hard=offer.assignment.kind == Assignment.Kind.HARD)
-        abrupt = action == "stop" and stop == PoolAssignment.Stop.POWER_OFF
-        power.ask(offer.desktop, OPS[action], f"{request.user} asked for it", urgent=True, hard=abrupt)
+        hard = offer.assignment.kind == Assignment.Kind.HARD
+        move(offer.desktop, action, cards.allowed(portal.policy, offer.line, hard=hard), f"{request.user} asked for it")
         messages.success(request, DOING[action])
     return SeeOther(reverse("desktops"))
+
+
+def move(desktop: Desktop, action: str, allowed: tuple[int, int], why: str) -> None:
+    """Start, stop or restart it in the way that the policy allows: gently, or hard where it says so (SPEC 3.5.2)."""
+    stop, restart = allowed
+    if action == "restart" and restart == PoolAssignment.Restart.POWER_OFF and desktop.running_mode != "ALWAYS_ON":
+        power.power_cycle(desktop, why)
+        return
+    abrupt = action == "stop" and stop == PoolAssignment.Stop.POWER_OFF
+    power.ask(desktop, OPS[action], why, urgent=True, hard=abrupt)
 
 
 def context(request: HttpRequest) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 
@@ -42,12 +43,24 @@ ALREADY = {
 
 def ask(desktop: Desktop, op: PowerOp, reason: str, *, urgent: bool = False, hard: bool = False) -> Job:
     """Queue a power operation that a person wants. `hard` stops without logging the user out first."""
+    return wanted(desktop, {"op": op, "hard": hard, "reason": reason}, urgent=urgent)
+
+
+def power_cycle(desktop: Desktop, reason: str) -> Job:
+    """Off without a log-out, and on again: the start is asked for once AWS has accepted the stop (SPEC 3.5.2)."""
+    about = {"op": PowerOp.STOP, "hard": True, "reason": reason, "then": PowerOp.START}
+    return wanted(desktop, about, urgent=True)
+
+
+def wanted(desktop: Desktop, payload: dict[str, Any], *, urgent: bool) -> Job:
+    """The job of a person's wish."""
+    op, reason = payload["op"], payload["reason"]
     return enqueue(
         Wish(
             "power",
             ref(desktop),
             str(desktop),
-            payload={"op": op, "hard": hard, "reason": reason},
+            payload=payload,
             key=f"power:{desktop.pk}:{op}",
             batch=f"power:{desktop.center_id}:{op}",
             cause=reason[:40],
@@ -266,6 +279,8 @@ def accepted(job: Job, desktop: Desktop, op: PowerOp) -> Result:
     why = job.payload.get("reason") or (f"plan {job.plan}: {job.cause.replace('_', ' ')}" if job.plan else job.cause)
     audit.record(f"power.{op}", f"AWS accepted {op}: {why}", desktop=desktop, subject=desktop)
     watch(desktop, op)
+    if "then" in job.payload:
+        ask(desktop, PowerOp(job.payload["then"]), str(why), urgent=True)
     return Done(f"AWS accepted {op}.")
 
 

@@ -207,6 +207,15 @@ def test_power_off_asks_nobody(site: World) -> None:
     assert (agent.commands.count(), site.calls("StopWorkspaces")) == (0, 1)
 
 
+def test_power_off_and_start_stops_at_once_and_starts_when_it_has_stopped(site: World) -> None:
+    desktop = site.of("bob")
+    power.power_cycle(desktop, "bob asked for it")
+    site.go_on(120)
+    desktop.refresh_from_db()
+    assert (desktop.power, site.calls("StopWorkspaces"), site.calls("StartWorkspaces")) == ("running", 1, 1)
+    assert site.calls("RebootWorkspaces") == 0
+
+
 def test_a_start_wanted_while_it_stops_comes_after_the_stop(site: World) -> None:
     power.ask(site.of("bob"), PowerOp.STOP, "x", urgent=True)
     site.work()

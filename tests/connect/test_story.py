@@ -209,6 +209,17 @@ def test_a_user_may_do_what_role_and_policy_both_allow(
     assert account.asked == [("stop", desktop.ref)]
 
 
+@pytest.mark.parametrize(("allowed", "op"), [(1, "reboot"), (2, "stop")])
+def test_a_restart_is_a_reboot_or_power_off_and_start_as_the_policy_says(
+    portal: Client, desktop: Desktop, alice: Any, allowed: int, op: str
+) -> None:
+    make.assignment(alice, desktop)
+    alice.access.policy.lines.update(allow_restart=allowed)
+    portal.post(f"/desktops/{desktop.pk}/restart/")
+    payload = Job.objects.get(kind="power").payload
+    assert (payload["op"], payload.get("then")) == (op, "start" if op == "stop" else None)
+
+
 def test_a_user_releases_the_desktop_unless_the_policy_forbids_it(portal: Client, desktop: Desktop, alice: Any) -> None:
     make.assignment(alice, desktop)
     alice.access.policy.lines.update(prevent_release=True)
