@@ -73,7 +73,8 @@ def worker() -> Iterator[None]:
     """A worker and its beat, as the launcher starts them."""
     celery = ("celery", "-A", "broker.celery")
     words = "worker --loglevel WARNING --without-gossip --without-mingle --without-heartbeat --pool threads -c 4"
-    beat = ("beat", "--loglevel", "WARNING", "--pidfile", "", "--schedule", os.devnull)
+    # Never /dev/null: Celery deletes a schedule that it cannot read, and root can delete that one.
+    beat = ("beat", "--loglevel", "WARNING", "--pidfile", "", "--schedule", str(services.FOLDER / "beat"))
     with process("worker", *celery, *words.split()), process("beat", *celery, *beat):
         yield
 

@@ -35,7 +35,8 @@ class PolicyForm(DesktopFilterMixin):
         fields: ClassVar = ["name", "max_desktops", "auto_launch", "offer_empty_pools", "session_expire", "notes"]
         help_texts: ClassVar = {
             "auto_launch": "With exactly one desktop to offer, people go straight to it.",
-            "offer_empty_pools": "Otherwise a pool without a free desktop is simply not mentioned.",
+            "offer_empty_pools": "Otherwise a pool that has no desktop for somebody is not mentioned. Where they are "
+            "only in use, people can wait for one.",
         }
 
     sections: ClassVar = [

@@ -38,12 +38,14 @@ def desktops(request: HttpRequest) -> HttpResponse:
     if arrived and portal.policy.auto_launch and len(found.offers) == 1 and not found.offers[0].withheld:
         return launch_views.pressed(request, portal, only_click(found))
     shown = cards.build(found, portal)
+    queues = queue_cards.build(found, portal)
+    queued = [each.line for each in queues]  # these say themselves that they are full
     page = {
         "cards": shown,
-        "empty": found.empty if portal.policy.offer_empty_pools else [],
+        "empty": [line for line in found.empty if line not in queued] if portal.policy.offer_empty_pools else [],
         "poll": signing.dumps(polled(shown), salt=SALT),
         "search": len(shown) > 6,
-        "queues": queue_cards.build(found, portal),
+        "queues": queues,
         "shared": {each.offer.desktop.pk for each in shown if rights.decoupled(each.offer.desktop)},
     }
     return render(request, "connect/desktops.html", page)

@@ -65,6 +65,14 @@ def frees(desktop: Desktop | None = None) -> None:
     actions.release(Assignment.objects.filter(closed_at=None).earliest("pk").pk, "by the test")
 
 
+def test_a_full_pool_is_told_of_once_though_the_policy_informs_of_empty_ones(policy: Policy, center: Center) -> None:
+    Policy.objects.update(offer_empty_pools=True)
+    browser, _ = arrives(policy, center)
+    page = browser.get("/desktops/").content.decode()
+    assert "All its desktops are in use." in page
+    assert "has no free desktop just now" not in page
+
+
 def looks() -> None:
     """The worker looks at the queue. (Asked for after the commit, which tests/races has: a test here never commits.)"""
     places.look()

@@ -245,6 +245,18 @@ def test_a_release_says_before_whether_the_machine_will_be_deleted(
     assert ("It is deleted, with everything on it" in page) is deletable
 
 
+def test_the_card_of_a_desktop_that_aws_does_not_list_has_no_connect(
+    portal: Client, desktop: Desktop, alice: Any
+) -> None:
+    make.assignment(alice, desktop)
+    Desktop.objects.update(availability="missing")
+    page = portal.get("/desktops/").content.decode()
+    assert "AWS does not list this desktop just now." in page
+    assert ">Reconnect</button>" not in page
+    portal.post(f"/desktops/{desktop.pk}/connect/")
+    assert not Launch.objects.exists()
+
+
 def test_nobody_acts_on_a_desktop_of_somebody_else(portal: Client, desktop: Desktop) -> None:
     other = make.user("bob", at=desktop.center.server)
     make.assignment(other, desktop)

@@ -11,7 +11,9 @@ from authservers.directories.base import DirectoryBusy, Person
 from authservers.models import AuthenticationServer
 from broker.connect import explain as explaining
 from broker.connect.explain import explain
+from broker.connect.models import QueuePlace
 from broker.connect.report import PoolLine, Report
+from broker.core.clock import now
 from broker.core.models import Job, LogEntry
 from centers.models import Center
 from plans.models import PowerControlPlan
@@ -94,6 +96,21 @@ def test_somebody_who_never_signed_in_is_explained_without_a_trace(
     assert report.connecting[0].button == "Connect"
     assert "started first" in report.connecting[0].start
     assert "would sign in" in report.verdict
+
+
+def test_where_nothing_is_free_connect_would_give_a_place_in_the_queue(
+    server: AuthenticationServer, center: Center, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    knows(monkeypatch, person())
+    make.assignment(make.user("other", at=server), make.desktop(center))
+    policy = make.policy(make.pool(center, name="Design"))
+    ruled(server, policy)
+    assert explain(server, "alice").queues == [
+        "Pool Design: nothing is free. The person would wait in the queue; now nobody waits."
+    ]
+    waiter = make.user("waiter", at=server)
+    QueuePlace.objects.create(user=waiter, line=policy.lines.get(), since=now(), seen_at=now(), held=0)
+    assert "now 1 person waits" in explain(server, "alice").queues[0]
 
 
 def test_each_desktop_has_its_reason(

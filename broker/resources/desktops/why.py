@@ -32,6 +32,8 @@ def why(row: Desktop) -> str:
         said = check(row)
         if said:
             return said
+    if row.power in {Power.STOPPED, Power.STOPPING}:
+        return "Free, and stopped: offered by policies that have one of its pools and offer stopped desktops."
     return "Free: offered by every policy that has one of its pools."
 
 
