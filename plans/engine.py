@@ -207,6 +207,9 @@ ENDS_ASSIGNMENT_JOBS = frozenset({Event.RELEASED, Event.MADE_HARD})
 # Which sections' clocks an event starts, where it is not only its own.
 STARTS: dict[Event, frozenset[Event]] = {Event.ASSIGNED: frozenset({Event.ASSIGNED, Event.NO_LOGIN})}
 
+# No plan has a section for these: they only undo, so nobody has to ask which plans are in force.
+ONLY_UNDO = frozenset({Event.CONNECTED, Event.LOCKED, Event.UNLOCKED, Event.ACTIVE, Event.MADE_HARD, Event.DELETED})
+
 REASONS: dict[Event, str] = {
     Event.ASSIGNED: "lent to {who}",
     Event.CONNECTED: "{who} is connected",

@@ -87,7 +87,9 @@ def run_release(job: Job) -> Result:
 
 
 def run_session_command(job: Job) -> Result:
-    """Lock, disconnect or log out the live sessions, by the agent."""
+    """Lock, disconnect or log out the live sessions, by the agent. Under its lock, which its news are read under too:
+    nobody is found to be back between the judgement and the command."""
+    list(Agent.objects.select_for_update(no_key=True).only("pk").filter(desktop=number(job), revoked_at=None))
     desktop, against = standing(job)
     if against is not None or desktop is None:
         return against or Moot("The desktop is gone.")

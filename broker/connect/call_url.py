@@ -8,13 +8,14 @@ import hmac
 import http.client
 import json
 import socket
+import ssl
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID, uuid5
 
 from authservers.models import User
@@ -24,7 +25,7 @@ from broker.core import audit
 from broker.core.clock import now
 from broker.core.db import assert_outside
 from broker.core.fields import UnreadableSecret, secret
-from broker.core.jobs import Done, Failed, Kind, Later, Moot, Result
+from broker.core.jobs import Done, Failed, Kind, Later, Moot, Result, back_off, note
 from broker.core.models import Job
 from centers.models import Desktop
 from plans.engine import Due
@@ -34,6 +35,7 @@ from plans.tags import render_url
 TIMEOUT = 5
 RETRIES = 2
 LONGEST = timedelta(seconds=30)  # what a plan may give a call
+AWS_METADATA = IPv6Network("fd00:ec2::/32")  # EC2's instance metadata over IPv6, which is not link-local
 DELIVERIES = UUID("7f0f2a52-5d1f-4d3a-9b57-0c1f4d6f2a10")  # the name space of delivery ids
 
 
@@ -47,7 +49,41 @@ class Stay(urllib.request.HTTPRedirectHandler):
     http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
 
-OPENER = urllib.request.build_opener(Stay)
+class Plain(http.client.HTTPConnection):
+    """Reaches no address but a checked one."""
+
+    def connect(self) -> None:
+        """Connect, or raise OSError."""
+        self._create_connection = reach
+        super().connect()
+
+
+class Encrypted(http.client.HTTPSConnection):
+    """The same, over TLS."""
+
+    def connect(self) -> None:
+        """Connect, or raise OSError."""
+        self._create_connection = reach
+        super().connect()
+
+
+class Http(urllib.request.HTTPHandler):
+    """Opens http URLs."""
+
+    def http_open(self, req: Any) -> Any:
+        """The answer."""
+        return self.do_open(Plain, req)
+
+
+class Https(urllib.request.HTTPSHandler):
+    """Opens https URLs."""
+
+    def https_open(self, req: Any) -> Any:
+        """The answer."""
+        return self.do_open(Encrypted, req, context=ssl.create_default_context())
+
+
+OPENER = urllib.request.build_opener(Stay, Http, Https)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +96,23 @@ class Call:
     secret: str = ""
 
 
-def refuse_link_local(url: str) -> None:
-    """Look the host up; raises OSError where it is a link-local address or none at all, ValueError for a bad port."""
-    parts = urlsplit(url)
-    for found in socket.getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM):
-        address = ip_address(str(found[4][0]).partition("%")[0])
-        mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-        if (mapped or address).is_link_local:
-            raise OSError(f"{parts.hostname} is a link-local address, which is never called")
+def reach(where: tuple[str, int], timeout: float, _source: object = None) -> socket.socket:
+    """Look a host up, once, and connect to what was found; raises OSError where that is never called, or not there."""
+    found = [str(each[4][0]) for each in socket.getaddrinfo(*where, type=socket.SOCK_STREAM)]
+    for address in found:
+        refuse_metadata(address)
+    for address in found[:-1]:
+        with suppress(OSError):
+            return socket.create_connection((address, where[1]), timeout)
+    return socket.create_connection((found[-1], where[1]), timeout)
+
+
+def refuse_metadata(written: str) -> None:
+    """Raise OSError for the addresses at which clouds keep the keys of a machine."""
+    address = ip_address(written.partition("%")[0])
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    if (mapped or address).is_link_local or address in AWS_METADATA:
+        raise OSError(f"{written} is a link-local address or one of a cloud's metadata, which is never called")
 
 
 def run(job: Job) -> Result:
@@ -83,8 +128,8 @@ def run(job: Job) -> Result:
         return Failed(str(error))
     body = news(job, due, desktop, user) if call.secret else b""
     assert_outside()
+    note(job, called=called(job) + 1)
     try:
-        refuse_link_local(call.url)
         with OPENER.open(request(job, call, body), timeout=call.timeout) as answer:
             said = f"It answered {answer.status}."
     except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
@@ -96,10 +141,15 @@ def run(job: Job) -> Result:
 def failed(job: Job, call: Call, desktop: Desktop, due: Due, error: str) -> Result:
     """Once more, or not any more; either is in the log."""
     why = f"The URL did not answer well: {error}"
-    last = job.tries > call.retries
+    last = called(job) > call.retries
     then = "It is given up." if last else "It is tried again."
     audit.record("plan.job_failed", f"Plan {due.plan}: {why}. {then}", desktop=desktop, level="warning")
-    return Failed(why) if last else Later(why)
+    return Failed(why) if last else Later(why, now() + back_off(called(job)))
+
+
+def called(job: Job) -> int:
+    """How often the URL was called; what held the job before was no try."""
+    return int(job.payload.get("called", 0))
 
 
 def how(due: Due, url: str) -> Call:
@@ -151,4 +201,4 @@ def news(job: Job, due: Due, desktop: Desktop, user: User | None) -> bytes:
     return json.dumps(told, sort_keys=True).encode()
 
 
-KIND = Kind(run=run, lease=LONGEST + timedelta(seconds=30), gives_up=True)
+KIND = Kind(run=run, lease=LONGEST + timedelta(seconds=30))

@@ -266,12 +266,11 @@ def belongs(row: DesktopSession, desktop: Desktop) -> bool:
 
     A session outlives a release, and its user may be given the desktop again: the plans of then act.
     """
-    mine = Assignment.objects.filter(desktop=desktop, user=row.user_id, closed_at=None) if row.user_id else None
-    assignment = mine.first() if mine is not None else None
-    if assignment is None and row.assignment_id is None:
-        held = Assignment.objects.select_related("user__server", "desktop__center").filter(
-            desktop=desktop, closed_at=None
-        )
+    held = Assignment.objects.select_related("user__server", "desktop__center").filter(desktop=desktop, closed_at=None)
+    assignment = held.filter(user=row.user_id).first() if row.user_id else None
+    if assignment is not None:
+        row.user = assignment.user
+    elif row.assignment_id is None:
         assignment = next((each for each in held if rogues.anybody_counts(each)), None)
     if assignment is not None:
         row.assignment, row.rogue = assignment, False
@@ -294,22 +293,27 @@ def live_elsewhere(row: DesktopSession) -> bool:
     return others.filter(state=DesktopSession.State.ACTIVE).exclude(user=None).exists()
 
 
+def lent_on(assignment: Assignment) -> bool:
+    """Whether the desktop is somebody's again since an assignment ended: whoever was left behind moves no plan."""
+    return Assignment.objects.filter(desktop=assignment.desktop_id, closed_at=None).exists()
+
+
 def react_to(desktop: Desktop, row: DesktopSession, event: Event) -> None:
     """Log it, note the first use, and let the plans in force react; a rogue's comings and goings move none of them."""
     moment = row.changed_at
     audit.record(
         SAID[event], f"{row.user_name}: {SAID[event].partition('.')[2]} on {desktop}.", user=row.user, desktop=desktop
     )
-    if row.assignment is None:
+    assignment = row.assignment
+    if assignment is None:
         if row.rogue:
             rogues.react(desktop, row, event)
         return
     if event is Event.CONNECTED:
         logged_in(desktop.pk, row.user_id)
-        Assignment.objects.filter(pk=row.assignment.pk, used_at=None).update(used_at=moment)
+        Assignment.objects.filter(pk=assignment.pk, used_at=None).update(used_at=moment)
         Desktop.objects.filter(pk=desktop.pk).update(last_used_at=moment)
-    assignment = Assignment.objects.select_related("user__server", "desktop__center").get(pk=row.assignment.pk)
-    if assignment.closed_at is not None and event is not Event.LOGGED_OUT:
+    if assignment.closed_at is not None and (event is not Event.LOGGED_OUT or lent_on(assignment)):
         return
     if event in LEAVING and live_elsewhere(row):
         return  # another session of theirs goes on here

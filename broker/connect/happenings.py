@@ -14,7 +14,7 @@ from broker.core import audit
 from broker.core.jobs import Wish, cancel, enqueue
 from broker.core.models import Job, ref
 from centers.models import Desktop
-from plans.engine import POWER, Action, Due, Event, Hangs, react
+from plans.engine import ONLY_UNDO, POWER, Action, Due, Event, Hangs, react
 from plans.words import words
 from pools.models import Assignment
 
@@ -48,15 +48,14 @@ def happened(happening: Happening) -> None:
     desktop, event = happening.desktop, happening.event
     Desktop.objects.select_for_update(no_key=True).only("pk").get(pk=desktop.pk)
     waiting = {Due.from_json(job.payload["due"]): job for job in planned(desktop)}
-    in_force = plans_in_force.of(desktop, happening.assignment)
-    idle_plans = desktop.plans_off or desktop.center.observe_only
-    steps = [] if idle_plans else in_force.steps
+    no_rules = event in ONLY_UNDO or desktop.plans_off or desktop.center.observe_only
+    steps = [] if no_rules else plans_in_force.of(desktop, happening.assignment).steps
     who = str(happening.assignment.user) if happening.assignment else "the user"
     settle = timedelta(seconds=settings.SETTLE_SECONDS)
     reaction = react(waiting, steps, event, happening.at, settle=settle, who=who)
     for given_up in reaction.cancel:
         call_off(waiting[given_up.due], given_up.reason, desktop)
-    epoch = epoch_of(desktop)
+    epoch = epoch_of(desktop) if reaction.add else ""
     for due in reaction.add:
         if due.do is not Action.DELETE or desktop.deletable:
             schedule(due, happening, epoch)

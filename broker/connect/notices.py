@@ -68,7 +68,8 @@ def give(job: Job, desktop: Desktop, verdict: Verdict) -> Later:
         for each in audience(job, desktop)
         if agent is not None
     ]
-    note(job, warned=now().isoformat(), commands=[*job.payload.get("commands", []), told])
+    if not note(job, warned=now().isoformat(), commands=[*job.payload.get("commands", []), told]):
+        transaction.set_rollback(True)  # somebody has taken the job over, and tells them
     return held(job, verdict)
 
 

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from django.db import transaction
 from django.db.models import Exists, OuterRef
 
 from agents.models import Agent
@@ -15,6 +16,7 @@ from centers.models import Center, Desktop
 from plans.engine import Action, Due, Event
 from plans.waits import duration_words
 from pools.models import Assignment
+from pools.services import lock_user
 
 HOUR = timedelta(hours=1)
 # Why a session ended of which no agent said so; it is believed again when it is heard of (events.heard).
@@ -35,14 +37,24 @@ def stopped_without_a_boot() -> int:
         center__freeze_plans=False,
     )  # fmt: skip
     held = Assignment.objects.filter(desktop__in=off, closed_at=None, kind=Assignment.Kind.POLICY)
-    return sum(given_up(each) for each in held.select_related("desktop__center", "user__server"))
+    late = [each for each in held.select_related("desktop__center", "user__server") if stopped_too_long(each)]
+    return sum(given_up(each) for each in late)
 
 
+def stopped_too_long(assignment: Assignment) -> bool:
+    """Whether its machine is off for longer than its release plan waits."""
+    wait, since = release_wait(assignment), assignment.desktop.power_since
+    return wait is not None and since is not None and now() - since > wait
+
+
+@transaction.atomic
 def given_up(assignment: Assignment) -> bool:
-    """Whether this one was released."""
-    desktop = assignment.desktop
-    wait = release_wait(assignment)
-    if wait is None or desktop.power_since is None or now() - desktop.power_since <= wait:
+    """Whether this one was released. Under its user's lock, as Connect is: who comes back meanwhile keeps it."""
+    lock_user(assignment.user_id)
+    locked = Desktop.objects.select_for_update(no_key=True).filter(pk=assignment.desktop_id)
+    desktop = locked.filter(power=Desktop.Power.STOPPED, wish="").first()
+    coming = Launch.objects.filter(assignment=assignment, ended_at=None).exists()
+    if desktop is None or desktop.power_since is None or coming:
         return False
     stopped = duration_words((now() - desktop.power_since).total_seconds())
     if actions.release(assignment.pk, f"it has been stopped for {stopped}, without a boot") is None:

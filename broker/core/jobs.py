@@ -133,6 +133,8 @@ def enqueue(wish: Wish) -> Job:
             job.save()
         stands = job
     wake_on_commit()
+    if stands.batch and stands.priority < URGENT and stands.run_at <= made:
+        once_on_commit(wake_when_collected)
     return stands
 
 
@@ -156,12 +158,27 @@ def insert(job: Job) -> Job | None:
 
 def wake_on_commit() -> None:
     """Wake a worker when this transaction is committed, once for all that it inserts."""
-    if not any(entry[1] is wake for entry in connection.run_on_commit):
-        transaction.on_commit(wake)
+    once_on_commit(wake)
+
+
+def once_on_commit(call: Callable[[], None]) -> None:
+    """Call it when this transaction is committed, however often it was asked for."""
+    if not any(entry[1] is call for entry in connection.run_on_commit):
+        transaction.on_commit(call)
 
 
 def wake() -> None:
-    """Tell the workers that there is something to do. A lost message costs a second, so trouble is swallowed.
+    """Tell the workers that there is something to do."""
+    send_wake()
+
+
+def wake_when_collected() -> None:
+    """Wake a worker as soon as a batch that begins now has collected its items, and not with the sweep after that."""
+    send_wake(BATCH_WINDOW.total_seconds())
+
+
+def send_wake(after: float = 0) -> None:
+    """The message, for after so many seconds. A lost one costs a second, so trouble is swallowed.
 
     While Redis is away or hangs, each try takes its time-out (CONTRACTS X9): after one that failed, none for a while.
     """
@@ -169,7 +186,7 @@ def wake() -> None:
     if time.monotonic() < _away_until:
         return
     try:
-        current_app.send_task("usher.work", expires=1, ignore_result=True, retry=False)
+        current_app.send_task("usher.work", countdown=after or None, expires=after + 1, ignore_result=True, retry=False)
     except OperationalError:
         _away_until = time.monotonic() + REST
         log.warning("The queue's messenger is away; the sweep will find the work.")

@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
@@ -18,6 +19,7 @@ from broker.core.fields import set_secret
 from broker.core.jobs import Wish, enqueue
 from broker.core.models import Job, LogEntry
 from broker.handlers import HANDLERS
+from centers.models import Center
 from plans.engine import Action, Due, Event
 from plans.models import ReleasePlan
 from pools.models import Assignment
@@ -121,11 +123,40 @@ def test_a_redirect_is_an_answer_and_is_not_followed(listener: Listener) -> None
     assert (job.state, job.message, listener.asked) == ("finished", "It answered 302.", ["/out"])
 
 
-@pytest.mark.parametrize("host", ["169.254.169.254", "[fe80::1]", "[::ffff:169.254.169.254]"])
+@pytest.mark.parametrize("host", ["169.254.169.254", "[fe80::1]", "[::ffff:169.254.169.254]", "[fd00:ec2::254]"])
 def test_a_link_local_address_is_never_called(host: str) -> None:
     job = worked(planned(f"http://{host}/latest/meta-data"), 5)
     assert job.state == "aborted"
     assert "link-local" in job.reason
+
+
+def test_a_name_that_changes_after_the_check_leads_to_the_address_that_was_checked(
+    listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DNS rebinding: the first answer is harmless, each later one is the metadata service's."""
+    real, asked = socket.getaddrinfo, []
+
+    def rebinding(host: str, *rest: Any, **more: Any) -> Any:
+        asked.extend([host] * (host == "rebind.test"))
+        address = {"rebind.test": "127.0.0.1" if len(asked) == 1 else "169.254.169.254"}.get(host, host)
+        return real(address, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", rebinding)
+    monkeypatch.setenv("NO_PROXY", "rebind.test")
+    job = worked(planned(f"http://rebind.test:{listener.server_port}/out"))
+    assert (job.state, listener.asked, asked) == ("finished", ["/out"], ["rebind.test"])
+
+
+def test_what_held_a_call_is_no_try_of_it_and_no_reason_to_give_it_up(listener: Listener) -> None:
+    listener.answer = 500
+    job = planned(f"http://127.0.0.1:{listener.server_port}/out")
+    Center.objects.update(freeze_plans=True)
+    worked(job, 12)  # more than an hour
+    assert (job.state, listener.asked) == ("pending", [])
+    Center.objects.update(freeze_plans=False)
+    with time_machine.travel(now() + timedelta(hours=2), tick=False):
+        worked(job, 5)
+    assert (job.state, len(listener.asked)) == ("aborted", 3)
 
 
 def signing_plan(**columns: Any) -> ReleasePlan:

@@ -215,6 +215,18 @@ def test_a_transaction_wakes_the_workers_once(
     assert calls == [jobs.wake]
 
 
+def test_a_batch_is_looked_at_when_it_has_collected_its_items_and_not_with_the_next_sweep(
+    monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any
+) -> None:
+    sent: list[Any] = []
+    monkeypatch.setattr(current_app, "send_task", lambda name, **more: sent.append(more["countdown"]))
+    with django_capture_on_commit_callbacks(execute=True), transaction.atomic():
+        for number in range(3):
+            enqueue(Wish("thing", batch="b", key=str(number)))
+        enqueue(Wish("thing", batch="b", key="urgent", priority=jobs.URGENT))
+    assert sent == [None, jobs.BATCH_WINDOW.total_seconds()]
+
+
 def test_a_batch_gets_its_whole_lease_again_save_what_a_successor_has_taken(clock: Any) -> None:
     for _ in range(2):
         enqueue(Wish("thing"))

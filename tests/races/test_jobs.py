@@ -14,9 +14,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 from celery import current_app
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 
-from agents.models import Agent, AgentEvent
+from agents.models import Agent, AgentCommand, AgentEvent
 from broker.connect import actions, events
 from broker.connect.models import DesktopSession
 from broker.core import jobs
@@ -27,7 +27,9 @@ from broker.demo.aws import constants
 from broker.demo.aws.server import Simulator
 from broker.demo.aws.trouble import Trouble
 from broker.embedded.spawn import spawn
+from broker.handlers import HANDLERS
 from centers.models import Desktop
+from plans.engine import Action, Due, Event
 from pools.models import Assignment
 from pools.services import Terms, lend_this
 from tests import make
@@ -282,3 +284,35 @@ def test_news_lending_and_releasing_of_one_desktop_never_block_each_other_for_go
     assert DesktopSession.objects.count() == 60
     desktop.refresh_from_db()
     assert desktop.lent == Assignment.objects.filter(closed_at=None).exists()
+
+
+def test_a_planned_log_out_waits_for_news_that_are_being_read_and_then_leaves_who_is_back_alone() -> None:
+    """The drain has the reconnect in its hands, not committed, when the worker comes to judge the log-out."""
+    make.defaults()
+    desktop = make.desktop(make.center())
+    alice = make.user("alice", at=desktop.center.server)
+    agent, held, moment = agent_on(desktop), make.assignment(alice, desktop), now()
+    tell(agent, 1, "login", "2")
+    tell(agent, 2, "disconnect", "2")
+    events.drain()
+    due = Due(Action.LOG_OUT, moment, Event.DISCONNECTED, moment, "Plan")
+    payload = {"due": due.as_json(), "epoch": "b:2", "assignment": held.pk, "user": alice.pk}
+    job = enqueue(Wish("logout", f"desktop:{desktop.pk}", payload=payload, cause="disconnected", plan="Plan"))
+    taken = jobs.claim(HANDLERS)  # it runs already: the reconnect cannot cancel it any more
+    applied, go_on = threading.Event(), threading.Event()
+
+    def reading() -> None:
+        with transaction.atomic():
+            tell(agent, 3, "reconnect", "2")
+            events.drain_next(0)
+            applied.set()
+            go_on.wait(20)
+
+    def working() -> None:
+        applied.wait(20)
+        threading.Timer(0.3, go_on.set).start()
+        jobs.run(taken, HANDLERS["logout"])
+
+    in_threads(2, lambda number: (reading, working)[number]())
+    job.refresh_from_db()
+    assert (job.state, AgentCommand.objects.count()) == ("cancelled", 0), job.message
