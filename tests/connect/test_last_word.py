@@ -89,7 +89,8 @@ MOST = {"login": 22, "lock": 12, "unlock": 12, "idle": 21, "active": 14, "discon
 def test_what_one_event_costs_in_statements(stage: Stage) -> None:
     stage.plan(stage.release, idle_log_out=300, disconnected_log_out=60, logged_out_release=120)
     stage.plan(stage.power, disconnected_action="shutdown", logged_out_action="shutdown", logged_out_wait=60)
-    agent, cost = Agent.objects.get(), {}
+    agent = Agent.objects.get()
+    cost: dict[str, int] = {}
     for kind in MOST:
         AgentEvent.objects.create(
             agent=agent, boot_id="boot-1", seq=100 + len(cost), type=kind, user="CORP\\alice", os_session="2",

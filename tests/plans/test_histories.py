@@ -193,7 +193,13 @@ def test_an_event_told_twice_is_one_event(plan: str, history: Any, which: int) -
         return
     at = history.index(told[which % len(told)])
     doubled = [*history[: at + 1], history[at], *history[at + 1 :]]
-    assert played(plan, history).waiting == played(plan, doubled).waiting
+    once, twice = played(plan, history), played(plan, doubled)
+    assert sorted(once.waiting, key=slot_of) == sorted(twice.waiting, key=slot_of)  # in whatever order
+
+
+def slot_of(job: Waiting) -> str:
+    """Of one desktop, at most one job waits in a slot."""
+    return job.due.slot
 
 
 @given(st.lists(st.sampled_from(TELLING), max_size=12))
@@ -204,7 +210,7 @@ def test_the_last_word_of_the_plan_wins(events: Any) -> None:
     for number, event in enumerate(events):
         at = NOON + number * MINUTE
         reaction = react(pending, PLANS["slow"], event, at)
-        last |= {due.slot: at for due in reaction.add}
+        last |= {f"{step.do}:{step.on}": at for step in PLANS["slow"] if step.on == event}
         pending = reaction.keep + reaction.add
     assert all(due.since == last[due.slot] for due in pending)
 
