@@ -76,7 +76,7 @@ class LineForm(OfferFilterMixin, DesktopFilterMixin):
             "allow_stop": ROLE_TOO,
             "allow_restart": ROLE_TOO,
             "confirm_power": "AWS is asked when the user connects, instead of trusting the last scan.",
-            "start_if_stopped": "Otherwise a stopped desktop has no Connect; who has it already can start it by its menu.",
+            "start_if_stopped": "Otherwise a stopped desktop has no Connect; who has it can start it by its menu.",
             "log_out_rogue": "Somebody else's session on the desktop is logged out before the user is connected. "
             "Otherwise such a desktop is not offered.",
             "backup_pool": "Stands in for the pool above, under plans of its own.",
