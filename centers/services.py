@@ -38,7 +38,7 @@ def mark_lent(desktop_id: int) -> bool:
 
     It also says when the desktop was last offered to somebody, which the order "least recently offered" asks.
     """
-    free = Desktop.objects.filter(pk=desktop_id, lent=False)
+    free = Desktop.objects.filter(pk=desktop_id, lent=False).exclude(wish="delete", wish_until__gt=now())
     return bool(free.exclude(availability=Desktop.Availability.DELETED).update(lent=True, offered_at=now()))
 
 

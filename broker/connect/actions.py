@@ -17,7 +17,7 @@ from broker.core.jobs import Done, Failed, Later, Moot, Result
 from broker.core.models import Job
 from centers.models import Desktop
 from centers.providers.base import ProviderBusy, ProviderError
-from centers.services import provider, wish_for
+from centers.services import provider, wish_ended, wish_for
 from plans.engine import Event
 from plans.premise import Outcome
 from pools import services as pools
@@ -116,32 +116,48 @@ def meant(job: Job, desktop: Desktop) -> list[DesktopSession]:
 
 
 def run_delete(job: Job) -> Result:
-    """Terminate a desktop for ever. Its flag is asked once more: it may have been taken away meanwhile."""
-    desktop, against = standing(job)
+    """Terminate a desktop for ever."""
+    desktop, against = doomed(job)
     if against is not None or desktop is None:
         return against or Moot("The desktop is gone.")
-    if not desktop.deletable:
-        return Moot("It is not allowed to be deleted from disk.")
-    if "due" in job.payload and Assignment.objects.filter(desktop=desktop, closed_at=None).exists():
-        return Moot("It is assigned again.")
     return terminated(desktop)
+
+
+@transaction.atomic
+def doomed(job: Job) -> tuple[Desktop | None, Result | None]:
+    """The job's desktop, and why it stays. Under the lock of those who lend: from the wish on, nobody gets it."""
+    Desktop.objects.select_for_update(no_key=True).only("pk").filter(pk=number(job)).first()
+    desktop, against = standing(job)
+    if desktop is None or against is not None:
+        return desktop, against
+    if not desktop.deletable:  # it may have been taken away meanwhile
+        return desktop, Moot("It is not allowed to be deleted from disk.")
+    if "due" in job.payload and Assignment.objects.filter(desktop=desktop, closed_at=None).exists():
+        return desktop, Moot("It is assigned again.")
+    wish_for(desktop.pk, "delete")
+    return desktop, None
 
 
 def terminated(desktop: Desktop) -> Result:
     """Ask the provider, and write down what came of it."""
     if desktop.ref is None:
-        return Failed("It has no id at AWS: there is nothing to delete.")
-    wish_for(desktop.pk, "delete")
+        return kept(desktop, "It has no id at AWS: there is nothing to delete.")
     try:
         outcome = provider(desktop.center).delete([desktop.ref])[0]
     except ProviderBusy as busy:
         return Later(str(busy))
     except ProviderError as error:
-        return Failed(str(error))
+        return kept(desktop, str(error))
     if not outcome.ok:
-        return Later(outcome.message) if outcome.retry else Failed(outcome.message)
+        return Later(outcome.message) if outcome.retry else kept(desktop, outcome.message)
     gone(desktop, "deleted from disk")
     return Done("AWS deletes it.")
+
+
+def kept(desktop: Desktop, why: str) -> Result:
+    """It could not be deleted: it may be lent again."""
+    wish_ended(desktop.pk)
+    return Failed(why)
 
 
 @transaction.atomic

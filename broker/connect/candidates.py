@@ -66,6 +66,7 @@ def free(line: PoolAssignment, asker: Asker, pools: Mapping[int, Pool]) -> Query
 def offered(found: QuerySet[Desktop], line: PoolAssignment, asker: Asker) -> QuerySet[Any]:
     """Those of the desktops whose verdict is that they are offered; the partial index knows the free ones."""
     there = found.filter(lent=False, availability=Desktop.Availability.AVAILABLE)
+    there = there.exclude(wish="delete", wish_until__gt=asker.moment)
     return verdicts.judged(there, line, asker).filter(verdict=verdicts.OFFERED)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,11 +16,13 @@ from agents.models import Agent, AgentEvent
 from broker.connect import actions, events, watch
 from broker.connect.models import DesktopSession, Launch
 from broker.core.clock import now
+from broker.core.jobs import Failed, Wish, enqueue
 from broker.core.models import Job
 from centers.models import Desktop
-from centers.providers.base import PowerOp
+from centers.providers.base import Outcome, PowerOp
 from centers.services import wish_for
 from pools.models import Assignment
+from pools.services import Terms, lend_this
 from tests import make
 from tests.connect.stage import Stage, staged
 from tests.connect.test_histories import invariants, worked
@@ -81,6 +84,25 @@ def test_who_connects_while_the_watch_makes_its_round_keeps_the_desktop(stage: S
     wish_for(stage.desktop.pk, PowerOp.START)
     assert not watch.given_up(held)
     assert Assignment.objects.filter(pk=held.pk, closed_at=None).exists()
+
+
+def test_a_desktop_whose_deletion_was_sent_is_lent_to_nobody_and_again_where_aws_refuses(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody asks for it at the very moment of the call."""
+    actions.release(stage.held.pk, "by hand")
+    Desktop.objects.update(deletable=True)
+    lent: list[Assignment | None] = []
+
+    def refused(refs: list[str]) -> list[Outcome]:
+        lent.append(lend_this(stage.alice, stage.desktop, Terms(origin="admin")))
+        return [Outcome(ref, ok=False, message="AWS says no.") for ref in refs]
+
+    monkeypatch.setattr(actions, "provider", lambda center: SimpleNamespace(delete=refused))
+    job = enqueue(Wish("delete_desktop", f"desktop:{stage.desktop.pk}"))
+    assert actions.run_delete(job) == Failed("AWS says no.")
+    assert lent == [None]
+    assert lend_this(stage.alice, stage.desktop, Terms(origin="admin")) is not None
 
 
 MOST = {"login": 22, "lock": 12, "unlock": 12, "idle": 21, "active": 14, "disconnect": 24, "logout": 28}
