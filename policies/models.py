@@ -28,6 +28,7 @@ class Policy(models.Model):
     auto_launch = models.BooleanField("Launch a session automatically at sign-in", default=False)
     offer_empty_pools = models.BooleanField("Inform the user when a pool has nothing", default=False)
     session_expire = models.IntegerField("Expire broker session after", default=2880, help_text="minutes; -1 is never")
+    expire_on_lock = models.BooleanField("Expire broker session when desktop locks", default=False)
     notes = models.TextField("Notes", max_length=4095, blank=True)
     is_default = models.BooleanField(default=False, editable=False)
     desktop_filter = models.JSONField(default=dict, blank=True, help_text="attribute rows on the desktop")

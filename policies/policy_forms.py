@@ -32,15 +32,25 @@ class PolicyForm(DesktopFilterMixin):
 
     class Meta:
         model = Policy
-        fields: ClassVar = ["name", "max_desktops", "auto_launch", "offer_empty_pools", "session_expire", "notes"]
+        fields: ClassVar = [
+            "name",
+            "max_desktops",
+            "auto_launch",
+            "offer_empty_pools",
+            "session_expire",
+            "expire_on_lock",
+            "notes",
+        ]
         help_texts: ClassVar = {
             "auto_launch": "With exactly one desktop to offer, people go straight to it.",
+            "expire_on_lock": "Whoever locks their desktop is signed out here, too. The desktop's session goes on.",
             "offer_empty_pools": "Otherwise a pool that has no desktop for somebody is not mentioned. Where they are "
             "only in use, people can wait for one.",
         }
 
     sections: ClassVar = [
-        Section("General", "", ["name", "max_desktops", "auto_launch", "offer_empty_pools", "session_expire"]),
+        Section("General", "", ["name", "max_desktops", "auto_launch", "offer_empty_pools", "session_expire",
+                                  "expire_on_lock"]),
         Section("Desktop filter", "For all pools of this policy; each of them can have rows of its own besides.",
                 ["desktop_rows", "desktop_join"]),
         Section("", "", ["notes"]),

@@ -64,6 +64,14 @@ def taken_as_closed(launch: Launch) -> bool:
     return connection_closed(launch.desktop, portal.closed_at)
 
 
+def locked(user_id: int, at: datetime) -> int:
+    """A person's desktop was locked: their sign-ins end where the policy says so, the desktop's session goes on
+    (SPEC 3.5.1, 13.4). Who signed in since is left alone. Returns how many ended."""
+    before = PortalSession.objects.filter(user=user_id, closed_at=None, opened_at__lte=at)
+    ending = before.filter(policy__expire_on_lock=True)
+    return ending.update(closed_at=now(), close_reason="the desktop was locked")
+
+
 @transaction.atomic
 def shut_out(user: User, why: str) -> int:
     """End what a person has open, at once: sign-ins, launches, and what they see of their desktops (RULES 22). What

@@ -15,7 +15,7 @@ from django.db.models import Q
 from agents.models import Agent, AgentEvent
 from agents.protocol import Identity, Said, Who, which_user
 from authservers.models import User
-from broker.connect import rights, rogues
+from broker.connect import closing, rights, rogues
 from broker.connect.happenings import Happening, happened
 from broker.connect.launching import logged_in
 from broker.connect.models import DesktopSession
@@ -315,6 +315,8 @@ def react_to(desktop: Desktop, row: DesktopSession, event: Event) -> None:
         Desktop.objects.filter(pk=desktop.pk).update(last_used_at=moment)
     if assignment.closed_at is not None and (event is not Event.LOGGED_OUT or lent_on(assignment)):
         return
+    if event is Event.LOCKED and row.user_id:
+        closing.locked(row.user_id, moment)
     if event in LEAVING and live_elsewhere(row):
         return  # another session of theirs goes on here
     counts_from = row.idle_since if event is Event.IDLE and row.idle_since else moment
