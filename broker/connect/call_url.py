@@ -9,6 +9,7 @@ import http.client
 import json
 import socket
 import ssl
+import threading
 import urllib.error
 import urllib.request
 from contextlib import suppress
@@ -103,8 +104,25 @@ def reach(where: tuple[str, int], timeout: float, _source: object = None) -> soc
         refuse_metadata(address)
     for address in found[:-1]:
         with suppress(OSError):
-            return socket.create_connection((address, where[1]), timeout)
-    return socket.create_connection((found[-1], where[1]), timeout)
+            return within(timeout + 1, socket.create_connection((address, where[1]), timeout))
+    return within(timeout + 1, socket.create_connection((found[-1], where[1]), timeout))
+
+
+def within(seconds: float, connection: socket.socket) -> socket.socket:
+    """Cut the connection off after so many seconds: its own time-out begins anew with every byte that drips in.
+
+    Through a second handle, because TLS takes the first one away.
+    """
+    handle = connection.dup()
+
+    def cut_off() -> None:
+        with handle, suppress(OSError):
+            handle.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, cut_off)
+    timer.daemon = True
+    timer.start()
+    return connection
 
 
 def refuse_metadata(written: str) -> None:

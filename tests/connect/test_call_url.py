@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
@@ -208,3 +209,28 @@ def test_a_call_that_takes_longer_than_the_plans_time_out_is_given_up() -> None:
         job = worked(planned(f"http://127.0.0.1:{mute.getsockname()[1]}/", f"release_plan:{plan.pk}"))
     assert (job.state, job.tries) == ("aborted", 1)
     assert "timed out" in job.reason
+
+
+def drip(door: socket.socket, tired: threading.Event) -> None:
+    """Answer a byte at a time, each well within any time-out, until the caller has gone, or for twenty seconds."""
+    caller, _ = door.accept()
+    with caller, suppress(OSError):
+        for _ in range(100):
+            caller.sendall(b"H")
+            tired.wait(0.2)
+        tired.set()
+
+
+def test_who_drips_its_answer_holds_a_worker_no_longer_than_the_plans_time_out() -> None:
+    tired = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        dripper = threading.Thread(target=drip, args=[door, tired])
+        dripper.start()
+        plan = ReleasePlan.objects.create(name="Tell the helpdesk", url_timeout=1, url_retries=0)
+        job = planned(f"http://127.0.0.1:{door.getsockname()[1]}/", f"release_plan:{plan.pk}")
+        jobs.work(HANDLERS)
+        dripper.join()
+    assert not tired.is_set(), "the call went on for as long as it dripped"
+    job.refresh_from_db()
+    assert (job.state, job.tries) == ("aborted", 1)
+    assert "did not answer well" in job.reason
