@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from threading import Lock
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
@@ -11,9 +12,12 @@ from django.views.decorators.csrf import csrf_exempt
 
 from agents.calls import AWAY, TOO_LARGE, Answer, Request, answer
 from agents.drive import drive
+from agents.keys import key_hash
+from agents.limits import Limits, too_much
 from agents.wire import BODY_LIMIT
 from broker.core.clock import now
 from broker.core.jobs import wake
+from broker.core.net import client_address
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +38,11 @@ def answered(request: HttpRequest, path: str) -> Answer:
     """The answer. A body that announces more than we take is not read."""
     if int(request.META.get("CONTENT_LENGTH") or 0) > BODY_LIMIT:
         return TOO_LARGE
+    who, address = key_hash(request.headers.get("Authorization", "")), str(client_address(request) or "")
+    with COUNTING:
+        wait = LIMITS.enter(path, who, address)
+    if wait:
+        return too_much(wait)
     said = Request(
         method=request.method or "",
         path=path,
@@ -48,9 +57,21 @@ def answered(request: HttpRequest, path: str) -> Answer:
     except (OperationalError, InterfaceError):
         log.exception("The database did not answer an agent.")
         return AWAY
+    with COUNTING:
+        LIMITS.answered(path, who, address, given)
     if given.news:
         transaction.on_commit(wake)
     return given
+
+
+def limits() -> Limits:
+    """Full buckets, as the settings say."""
+    return Limits(settings.AGENT_CALLS, settings.AGENT_EVENTS, settings.AGENT_REGISTRATIONS)
+
+
+# Of this process, as the endpoint has its own: whoever comes by the other door finds no open one.
+LIMITS = limits()
+COUNTING = Lock()  # requests are threads here
 
 
 def broker_ca() -> bytes:

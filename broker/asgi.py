@@ -12,8 +12,8 @@ import broker.celery  # noqa: F401 - what core.jobs.wake() sends goes through it
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "broker.settings")
 django.setup()
 
-from agents.endpoint.limits import Limits  # noqa: E402 - Django first
 from agents.endpoint.server import Options, serve  # noqa: E402
+from agents.limits import Limits  # noqa: E402 - Django first
 
 
 def main() -> None:

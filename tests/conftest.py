@@ -21,6 +21,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "broker.settings")
 if settings.configured:
     raise pytest.UsageError("DJANGO_SETTINGS_MODULE is set too early: take it out of the environment")
 django.setup()
+from agents import views  # noqa: E402 - Django first
+from agents.limits import Limits  # noqa: E402
+
 del os.environ["DJANGO_SETTINGS_MODULE"]  # a worker of pytest-xdist inherits it, and would read the settings too early
 # A hundred sign-ins need no hundred real hashes; tests/authservers/test_hashers.py has the product's own.
 settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
@@ -32,6 +35,12 @@ def outer_transactions(request: pytest.FixtureRequest, monkeypatch: pytest.Monke
     if "db" in request.fixturenames or request.node.get_closest_marker("django_db"):
         request.getfixturevalue("db")
         monkeypatch.setattr(db, "OUTER", len(connection.savepoint_ids) + int(connection.in_atomic_block))
+
+
+@pytest.fixture(autouse=True)
+def wide_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All tests come from one address: none pays for what another asked. Tests of the limits set their own."""
+    monkeypatch.setattr(views, "LIMITS", Limits(1e6, 1e6, 1e6))
 
 
 @pytest.fixture(scope="session")

@@ -3,18 +3,17 @@
 import asyncio
 import ipaddress
 import logging
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from agents.calls import AWAY as AWAY_ANSWER
-from agents.calls import Answer, Request, answer, refusal
+from agents.calls import Answer, Request, answer
 from agents.endpoint import database, figures
 from agents.endpoint.bell import Bell
-from agents.endpoint.limits import Limits
 from agents.endpoint.reading import Bodies, Receive, Unread
 from agents.keys import key_hash
+from agents.limits import Limits, too_much
 from broker.core import probes
 from broker.core.clock import now
 from broker.core.net import FORWARDED, client_behind
@@ -58,14 +57,14 @@ class Application:
         length = headers.get(b"content-length", b"")
         headers.clear()  # thousands of these calls wait at a time: keep what uvicorn still looks for
         scope["headers"][:] = [each for each in scope["headers"] if each[0] == b"connection"]
-        wait = self.limits.enter(path, who, address, time.monotonic())
+        wait = self.limits.enter(path, who, address)
         body = await self.bodies.read(receive, length)
         if scope["method"] == "GET":  # has none, and a held poll keeps nothing in hand
             self.bodies.done(body)
             body = b""
         try:
             if wait:
-                given = refusal("slow_down", 429, f"Too much at once. Come again in {wait} seconds.", wait)
+                given = too_much(wait)
             else:
                 query = scope["query_string"].decode("latin-1")
                 call = answer(Request(scope["method"], path, query, authorization, body, now(), self.ca))
@@ -80,13 +79,7 @@ class Application:
 
     def count(self, path: str, who: str, address: str, given: Answer) -> None:
         """What the call costs its sender, what the figures tell, and whether the workers have something to do."""
-        told = 0
-        if path == "register" and given.status == 401:
-            self.limits.refused_token(address, time.monotonic())
-        if path == "events" and isinstance(given.body, dict) and given.status == 202:
-            told = sum(len(given.body[part]) for part in ("accepted", "duplicate", "rejected"))
-            self.limits.told(who, told, time.monotonic())
-        self.figures.called(path, given.status, told)
+        self.figures.called(path, given.status, self.limits.answered(path, who, address, given))
         if given.news:
             self.bell.ring()
 

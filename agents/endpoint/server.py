@@ -20,8 +20,8 @@ from agents.endpoint.bell import Bell
 from agents.endpoint.database import Database, new_pool
 from agents.endpoint.ear import Ear
 from agents.endpoint.figures import Figures
-from agents.endpoint.limits import Limits
 from agents.endpoint.waiters import Waiters
+from agents.limits import Limits
 from agents.views import broker_ca
 
 log = logging.getLogger(__name__)

@@ -12,8 +12,8 @@ from typing import Any
 
 from django.core.management import call_command
 
-from agents.endpoint.limits import Limits
 from agents.endpoint.server import Endpoint, Loop, Options
+from agents.limits import Limits
 from tests import make
 from tests.services import wait_for
 

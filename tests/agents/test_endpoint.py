@@ -7,7 +7,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from agents import keys
+from agents import keys, views
+from agents.limits import Limits
 from agents.models import Agent, AgentEvent
 from agents.services import command
 from broker.connect import events
@@ -41,6 +42,16 @@ def test_an_unknown_ended_or_missing_token_is_bad_token(center: Center, desktop:
     for token in ("nonsense", "", ended, taken_back):
         assert refused(Machine(token, desktop).register()) == (401, "bad_token")
     assert not Agent.objects.exists()
+
+
+def test_the_web_process_knows_limits_too(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(views, "LIMITS", Limits(calls=0.5, events=1e6, registrations=1))
+    said = [send("GET", "commands", None, machine.key) for _ in range(6)]
+    assert [each.status_code for each in said] == [200] * 5 + [429]
+    assert refused(said[-1]) == (429, "slow_down")
+    assert 1 <= int(said[-1]["Retry-After"]) <= 2
+    bad = [Machine("nonsense", machine.desktop).register().status_code for _ in range(4)]
+    assert bad == [401, 401, 429, 429]
 
 
 def test_the_token_works_with_the_hash_of_the_ca_behind_it(center: Center, desktop: Desktop) -> None:

@@ -16,7 +16,7 @@ from django.db import OperationalError, connection
 from psycopg_pool import AsyncConnectionPool
 
 from agents.endpoint import bell, database, ear, reading, server
-from agents.endpoint.limits import Limits
+from agents.limits import Limits
 from agents.models import Agent
 from agents.services import command
 from broker.core import messenger

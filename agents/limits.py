@@ -1,7 +1,11 @@
-"""How much one agent, or one address, may ask of us: token buckets in memory. Pure; times are monotonic seconds."""
+"""How much one agent, or one address, may ask of us: token buckets in a process's memory, on the monotonic clock."""
 
 import math
+import time
 from dataclasses import dataclass
+from http import HTTPStatus
+
+from agents.calls import Answer, refusal
 
 BUCKETS_KEPT = 50_000  # full buckets need no memory; beyond this many, the oldest is forgotten
 
@@ -52,8 +56,9 @@ class Limits:
         self.events = Buckets(Rate(events, 20 * events))
         self.registrations = Buckets(Rate(registrations, 100 * registrations))
 
-    def enter(self, path: str, who: str, address: str, moment: float) -> int:
+    def enter(self, path: str, who: str, address: str) -> int:
         """Let a call in, and count it: 0; or how many seconds it has to wait."""
+        moment = time.monotonic()
         bucket, name = (self.registrations, address) if path == "register" else (self.calls, who)
         wait = bucket.wait(name, moment)
         if path == "events":
@@ -62,10 +67,18 @@ class Limits:
             bucket.charge(name, moment)
         return wait
 
-    def refused_token(self, address: str, moment: float) -> None:
-        """Somebody there has no good token."""
-        self.registrations.charge(address, moment, self.BAD_TOKEN)
+    def answered(self, path: str, who: str, address: str, given: Answer) -> int:
+        """What an answered call costs besides: a bad token, and so many events; returns how many those were."""
+        moment = time.monotonic()
+        if path == "register" and given.status == HTTPStatus.UNAUTHORIZED:
+            self.registrations.charge(address, moment, self.BAD_TOKEN)
+        if path != "events" or given.status != HTTPStatus.ACCEPTED or not isinstance(given.body, dict):
+            return 0
+        told = sum(len(given.body[part]) for part in ("accepted", "duplicate", "rejected"))
+        self.events.charge(who, moment, told)
+        return told
 
-    def told(self, who: str, events: int, moment: float) -> None:
-        """So many events came in a call that was let in."""
-        self.events.charge(who, moment, events)
+
+def too_much(wait: int) -> Answer:
+    """The answer to who has to wait so many seconds."""
+    return refusal("slow_down", 429, f"Too much at once. Come again in {wait} seconds.", wait)
