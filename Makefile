@@ -36,7 +36,7 @@ agent-windows:
 	$(PYTHON) agents/pack_windows.py --python '$(PYTHON_ZIP)' --out dist/usher-agent-setup.exe
 
 test: setup packages
-	$(PY) -m pytest
+	$(PY) -m pytest -n 2
 
 test-fast: setup
 	$(PY) -m pytest -n 2 -m 'not slow and not browser'

@@ -6,6 +6,7 @@ has said where the database is.
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import django
 import pytest
@@ -15,6 +16,7 @@ from django.db import connection
 import broker.celery  # noqa: F401 - what core.jobs.wake() sends goes through it
 from broker.core import db
 from tests import services
+from tests.apart import Apart
 
 services.set_environment()
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "broker.settings")
@@ -27,6 +29,11 @@ from agents.limits import Limits  # noqa: E402
 del os.environ["DJANGO_SETTINGS_MODULE"]  # a worker of pytest-xdist inherits it, and would read the settings too early
 # A hundred sign-ins need no hundred real hashes; tests/authservers/test_hashers.py has the product's own.
 settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Apart:
+    """Ours, whenever tests run on several workers."""
+    return Apart(config, log)
 
 
 @pytest.fixture(autouse=True)

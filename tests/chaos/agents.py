@@ -3,7 +3,8 @@
 import asyncio
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -209,3 +210,9 @@ async def live(agents: Sequence[Agent], over: Callable[[], bool], seconds: float
         for agent in agents:
             if agent.asking:
                 agent.asking.cancel()
+
+
+def apart(work: Coroutine[Any, Any, Any]) -> None:
+    """Run it on a loop in a thread of its own: Playwright's still runs in this one where browser tests came before."""
+    with ThreadPoolExecutor(1) as beside:
+        beside.submit(asyncio.run, work).result()

@@ -1,6 +1,5 @@
 """The broker, the simulated AWS, and two estates whose stories are told: one in chaos, one in peace."""
 
-import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ from broker.demo.aws import constants
 from broker.demo.aws.account import Account
 from broker.demo.aws.server import Simulator
 from broker.demo.aws.world import Timings, Workspace
-from tests.chaos.agents import Agent, Line, Machine, live
+from tests.chaos.agents import Agent, Line, Machine, apart, live
 from tests.chaos.broker import Broker
 from tests.chaos.stories import Story
 from tests.chaos.watch import Watch
@@ -70,7 +69,7 @@ class Site:
             for story, row in zip(self.told[directory], self.machines(directory), strict=True)
         ]
         self.lend_the_unused(directory)
-        asyncio.run(live(agents, lambda: self.over(directory), seconds))
+        apart(live(agents, lambda: self.over(directory), seconds))
         self.said_at |= {agent.machine.ref: agent.said_at for agent in agents}
 
     def lend_the_unused(self, directory: str) -> None:

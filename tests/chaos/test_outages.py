@@ -1,6 +1,5 @@
 """Redis hangs, PostgreSQL restarts: web and endpoint answer within a bound, and nothing is lost (CONTRACTS X9, X10)."""
 
-import asyncio
 import os
 import signal
 import time
@@ -9,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.chaos.agents import Agent, Line, Machine
+from tests.chaos.agents import Agent, Line, Machine, apart
 from tests.chaos.broker import PASSWORD
 from tests.chaos.site import CALM, Site
 from tests.chaos.stories import said
@@ -29,7 +28,7 @@ def agent(here: Site) -> Agent:
     row = here.spare()
     line = Line(here.broker.agent_addresses)
     made = Agent(here.told[CALM][0], Machine(row.id, row.computer_name, row.ip_address), here.token(CALM), line)
-    asyncio.run(made.register())
+    apart(made.register())
     return made
 
 
@@ -49,7 +48,7 @@ def tell(agent: Agent, first: int) -> None:
             await agent.tell(said(seq, "lock" if seq % 2 else "unlock"))
 
     agent.line = Line(agent.line.addresses)
-    asyncio.run(all_of_them())
+    apart(all_of_them())
 
 
 def scan(here: Site, admin: Visitor) -> int:
