@@ -23,6 +23,8 @@ UNDONE = """
 SELECT (SELECT count(*) FROM core_job JOIN centers_desktop d ON subject = 'desktop:' || d.id
         WHERE state IN ('pending', 'running') AND d.center_id = %s)
      + (SELECT count(*) FROM agents_agent WHERE waiting AND center_id = %s)
+     + (SELECT count(*) FROM core_job JOIN centers_center c ON subject = 'center:' || c.id
+        WHERE state IN ('pending', 'running') AND c.id = %s)
 """
 SCANS = "SELECT count(*) FROM core_job WHERE kind = 'poll' AND state <> 'finished'"
 COME = (
@@ -81,7 +83,7 @@ class Site:
     def over(self, directory: str) -> bool:
         """Is nothing of an estate still to be done?"""
         center = self.planted[directory]["center"]
-        return self.broker.ask(UNDONE, center, center) == [(0,)]
+        return self.broker.ask(UNDONE, center, center, center) == [(0,)]
 
 
 @contextmanager
