@@ -1,0 +1,48 @@
+"""What is open at this gateway: one entry for each opening that the broker asked for, from the call to its end.
+
+Viewers and the forwarder take an entry when somebody comes, count bytes in it and close it; heartbeats tell the broker
+of it. All in one event loop: no locks.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from gateways.wire import Opening
+
+By = Literal["user", "desktop", "gateway", "broker", "limit"]  # who ended it
+
+
+@dataclass
+class Session:
+    """One opening and what became of it. Times are Unix seconds; bytes are counted at the client's side."""
+
+    opening: Opening
+    asked_at: float
+    used_at: float = 0.0  # when somebody first came; 0.0: nobody yet
+    client_ip: str = ""
+    port: int = 0  # forwarded: the gateway's port
+    bytes_in: int = 0  # from the client
+    bytes_out: int = 0  # to the client
+    connections: int = 0  # open just now
+    certificate: str = ""  # SHA-256 that the server showed, told to the broker
+    closed_at: float = 0.0
+    reason: str = ""  # in words
+    by: By | None = None
+    ended: asyncio.Event = field(default_factory=asyncio.Event)  # set by close(): its server lets go
+    on_close: list[Callable[[], None]] = field(default_factory=list)  # what to do at once, such as closing a listener
+
+    @property
+    def id(self) -> str:
+        """The opening's."""
+        return self.opening.id
+
+    def close(self, reason: str, by: By, at: float) -> None:
+        """End it, once: the first reason stays."""
+        if self.closed_at:
+            return
+        self.closed_at, self.reason, self.by = at, reason, by
+        self.ended.set()
+        for each in self.on_close:
+            each()
