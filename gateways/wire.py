@@ -98,6 +98,11 @@ def type_of(annotation: Any) -> type:
     return annotation if annotation in (int, bool) else str
 
 
+def destination(host: str, port: int) -> str:
+    """An address as a token names it; IPv6 in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def public_text(key: Ed25519PrivateKey | Ed25519PublicKey) -> str:
     """A public key as it is stored and sent: 32 bytes in base64."""
     public = key.public_key() if isinstance(key, Ed25519PrivateKey) else key

@@ -2,3 +2,5 @@
 
 It imports the standard library, what the extra `gateway` names, and `gateways.wire`.
 """
+
+VERSION = "0.1.0"
