@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.test import Client, RequestFactory
 
 from authservers.models import LOCAL, AuthenticationServer, User, key_of
-from broker.connect.login import BACKEND, opened
+from broker.connect.login import BACKEND, Came, opened
 from broker.core.clock import now
 from centers.models import Center, Desktop
 from plans.models import PowerControlPlan, ProtocolPlan, ReleasePlan
@@ -152,7 +152,7 @@ def signed_in(client: Client, person: User, role_row: Role | None = None, policy
     request.session = client.session
     login(request, person, backend=BACKEND)
     given = Standing(role_row or role(), policy_row or default_policy(), "by the test")
-    opened(request, person, None, given, "")
+    opened(request, person, given, Came())
     request.session.save()
     client.cookies["sessionid"] = request.session.session_key or ""
     return client

@@ -8,10 +8,9 @@ from django.db.models import Exists, OuterRef
 from agents.models import Agent
 from agents.services import agent_of, is_silent
 from authservers.models import User
-from broker.connect import actions
+from broker.connect import actions, portals
 from broker.connect.happenings import Happening, happened
 from broker.connect.models import DesktopSession, Launch, PortalSession
-from broker.core.clock import now
 from broker.core.jobs import URGENT, Wish, enqueue
 from broker.core.models import ref
 from centers.models import Desktop
@@ -69,7 +68,7 @@ def locked(user_id: int, at: datetime) -> int:
     (SPEC 3.5.1, 13.4). Who signed in since is left alone. Returns how many ended."""
     before = PortalSession.objects.filter(user=user_id, closed_at=None, opened_at__lte=at)
     ending = before.filter(policy__expire_on_lock=True)
-    return ending.update(closed_at=now(), close_reason="the desktop was locked")
+    return portals.close(ending, "the desktop was locked")
 
 
 @transaction.atomic
@@ -77,7 +76,7 @@ def shut_out(user: User, why: str) -> int:
     """End what a person has open, at once: sign-ins, launches, and what they see of their desktops (RULES 22). What
     runs there goes on. Returns how many sign-ins were open.
     """
-    closed = PortalSession.objects.filter(user=user, closed_at=None).update(closed_at=now(), close_reason=why[:120])
+    closed = portals.close(PortalSession.objects.filter(user=user), why)
     actions.end_launches(Launch.objects.filter(user=user), f"You were signed out: {why}")
     seen = DesktopSession.objects.filter(user=user, state=DesktopSession.State.ACTIVE, ended_at=None)
     for session in seen.select_related("desktop"):

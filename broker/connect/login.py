@@ -4,7 +4,7 @@ The directory is asked outside any transaction; one short transaction then store
 """
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from django.contrib.auth import login as open_django_session
@@ -15,7 +15,7 @@ from authservers import people
 from authservers.directories.base import DirectoryError, Person, Refusal, SignInRefused, words
 from authservers.models import LOCAL, AuthenticationServer, User, key_of
 from authservers.services import directory
-from broker.connect import throttle
+from broker.connect import credentials, throttle
 from broker.connect.forms import active_servers
 from broker.connect.models import Client, PortalSession
 from broker.core import audit
@@ -44,9 +44,18 @@ class Typed:
     """What the form of the sign-in page holds."""
 
     login: str
-    password: str
+    password: str = field(repr=False)
     domain: str = ""
     servers: tuple[AuthenticationServer, ...] | None = None  # the active ones, where the form has read them
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """Where somebody came from, by which browser, and the password that is kept for single sign-on."""
+
+    location: Location | None = None
+    cookie: str = ""
+    password: str = field(default="", repr=False)
 
 
 def sign_in(request: HttpRequest, typed: Typed, cookie: str = "") -> PortalSession:
@@ -64,7 +73,7 @@ def sign_in(request: HttpRequest, typed: Typed, cookie: str = "") -> PortalSessi
         audit.record("auth.login_failed", f"{typed.login}: {refused.reason}", level="warning")
         raise
     throttle.forget(attempt)
-    return admitted(request, server, found, cookie)
+    return admitted(request, server, found, Came(None, cookie, typed.password))
 
 
 def minutes(wait: timedelta) -> str:
@@ -143,7 +152,7 @@ def remote(server: AuthenticationServer, typed: Typed) -> Person | None:
 
 
 @transaction.atomic
-def admitted(request: HttpRequest, server: AuthenticationServer, found: User | Person, cookie: str) -> PortalSession:
+def admitted(request: HttpRequest, server: AuthenticationServer, found: User | Person, came: Came) -> PortalSession:
     """Store the sign-in: user, client, role and policy, session; raises Refused where the rules give no access."""
     location = place(request)
     seen = {"last_sign_in_at": now(), "last_location": location.pk if location else None}
@@ -156,7 +165,7 @@ def admitted(request: HttpRequest, server: AuthenticationServer, found: User | P
     if user is found:
         User.objects.filter(pk=user.pk).update(**seen)
     open_django_session(request, user, backend=BACKEND)
-    portal = opened(request, user, location, given, cookie)
+    portal = opened(request, user, given, replace(came, location=location))
     audit.record("auth.login_ok", f"{user} signed in by {server}: {given.why}", actor=user, user=user)
     return portal
 
@@ -169,21 +178,25 @@ def place(request: HttpRequest) -> Location | None:
     return locations.of(client, list(Location.objects.all()))
 
 
-def opened(request: HttpRequest, user: User, location: Location | None, given: Standing, cookie: str) -> PortalSession:
-    """Insert the portal session, and the client's row beside it."""
+def opened(request: HttpRequest, user: User, given: Standing, came: Came) -> PortalSession:
+    """Insert the portal session with its vault, and the client's row beside it."""
     moment = now()
-    return PortalSession.objects.create(
+    portal = PortalSession(
         user=user,
         session_key=request.session.session_key or "",
-        client=client_row(request, user, location, cookie),
+        client=client_row(request, user, came.location, came.cookie),
         address=client_address(request),
         role=given.role,
         policy=given.policy,
-        location=location,
+        location=came.location,
         opened_at=moment,
         active_at=moment,
         expires_at=moment + ABSOLUTE,
     )
+    if came.password:
+        credentials.fill(portal, came.password)
+    portal.save(force_insert=True)
+    return portal
 
 
 def client_row(request: HttpRequest, user: User, location: Location | None, cookie: str) -> Client:

@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
 
+from broker.connect import credentials
 from broker.connect.models import PortalSession
 from broker.core import context
 from broker.core.clock import now
@@ -51,7 +52,10 @@ class Portal:
         portal = held.filter(session_key=request.session.session_key or "", closed_at=None).first()
         if portal is None or portal.role is None or portal.policy is None:
             return None
-        return None if now() >= end_of(portal) else portal
+        if now() < end_of(portal):
+            return portal
+        PortalSession.objects.filter(pk=portal.pk).exclude(vault="").update(vault="")
+        return None
 
     def active(self, portal: PortalSession) -> None:
         """Note that a person is there, at most once a minute."""
@@ -62,9 +66,10 @@ class Portal:
     def signed_out(self, request: HttpRequest) -> HttpResponseBase:
         """To the sign-in page; a poll is told so, and the page goes there itself."""
         address = f"{reverse('sign-in')}?ended=1"
-        if request.headers.get("HX-Request") or request.headers.get("X-Usher-Poll"):
-            return HttpResponse(status=401, headers={"HX-Redirect": address})
-        return redirect(address)
+        polled = request.headers.get("HX-Request") or request.headers.get("X-Usher-Poll")
+        response = HttpResponse(status=401, headers={"HX-Redirect": address}) if polled else redirect(address)
+        credentials.take_back(response)
+        return response
 
 
 def end_of(portal: PortalSession) -> datetime:

@@ -41,8 +41,14 @@ class PortalSession(models.Model):
     expires_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True, blank=True)
     close_reason = models.CharField(max_length=120, blank=True)
+    vault = models.TextField(blank=True, editable=False, help_text="The sealed password (credentials.py).")
+
+    half = ""  # the browser's half of the vault's key, in the request that made it; never stored
 
     class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=Q(closed_at=None) | Q(vault=""), name="a_closed_sign_in_has_no_vault")
+        ]
         indexes: ClassVar = [models.Index(fields=["user", "closed_at"], name="portal_open")]
 
     def __str__(self) -> str:

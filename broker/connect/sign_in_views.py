@@ -14,13 +14,12 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
 from authservers.models import User
-from broker.connect import login, setup, signing_out
+from broker.connect import credentials, login, portals, setup, signing_out
 from broker.connect.forms import NewPasswordForm, SignInForm
 from broker.connect.models import PortalSession
 from broker.connect.portal_request import ARRIVED
 from broker.connect.signing_out import Choice
 from broker.core import audit
-from broker.core.clock import now
 from policies.services import standing
 
 CLIENT_COOKIE = "usher_client"
@@ -60,6 +59,7 @@ def entered(request: HttpRequest, portal: PortalSession) -> HttpResponse:
     portal.user.role = portal.role
     request.session[ARRIVED] = True
     response = redirect(where_to(request))
+    credentials.hand_over(request, response, portal)
     if portal.client:
         response.set_signed_cookie(
             CLIENT_COOKIE,
@@ -100,11 +100,12 @@ def sign_out(request: HttpRequest) -> HttpResponse:
     if choice in (Choice.DISCONNECT, Choice.LOG_OUT):
         signing_out.close(sessions, choice)
     if portal:
-        portal.closed_at, portal.close_reason = now(), "signed out"
-        portal.save(update_fields=["closed_at", "close_reason"])
+        portals.close(PortalSession.objects.filter(pk=portal.pk), "signed out")
         audit.record("auth.logout", f"{request.user} signed out.", user=request.user)
     logout(request)
-    return redirect("sign-in")
+    response = redirect("sign-in")
+    credentials.take_back(response)
+    return response
 
 
 @login_not_required
@@ -118,7 +119,7 @@ def set_up(request: HttpRequest, token: str) -> HttpResponse:
         return render(request, "connect/set_up.html", {"spent": False})
     given = standing(user, user.server, [], None)
     open_django_session(request, user, backend=login.BACKEND)
-    login.opened(request, user, None, given, client_cookie(request))
+    login.opened(request, user, given, login.Came(cookie=client_cookie(request)))
     audit.record("auth.login_ok", "The set-up link was used.", actor=user, user=user)
     return redirect("welcome")
 
@@ -144,12 +145,11 @@ def keep_password(request: HttpRequest, user: User, password: str) -> None:
     user.set_password(password)
     user.must_change_password = user.must_agree = False
     user.save(update_fields=["password", "must_change_password", "must_agree"])
-    PortalSession.objects.filter(user=user, closed_at=None).exclude(
-        session_key=request.session.session_key or ""
-    ).update(closed_at=now(), close_reason="the password was changed")
-    key = request.session.session_key
+    key = request.session.session_key or ""
+    others = PortalSession.objects.filter(user=user).exclude(session_key=key)
+    portals.close(others, "the password was changed")
     update_session_auth_hash(request, user)
-    PortalSession.objects.filter(session_key=key or "").update(session_key=request.session.session_key or "")
+    PortalSession.objects.filter(session_key=key).update(session_key=request.session.session_key or "", vault="")
     audit.record(
         "auth.password_changed", f"{user} set a new password.", user=user, changes={"password": ("set", "replaced")}
     )

@@ -11,6 +11,7 @@ from django.shortcuts import render
 from django.urls import reverse
 
 from agents.services import command
+from broker.connect import portals
 from broker.connect.models import DesktopSession, PortalSession
 from broker.core import audit, words
 from broker.core.clock import now
@@ -83,8 +84,7 @@ def question(what: str) -> Callable[[Sequence[DesktopSession]], str]:
 @transaction.atomic
 def sign_out(request: HttpRequest, row: PortalSession) -> str:
     """End one sign-in; what its user has open on desktops goes on (RULES 22)."""
-    still_open = PortalSession.objects.filter(pk=row.pk, closed_at=None)
-    if not still_open.update(closed_at=now(), close_reason=f"signed out by {request.user}"[:120]):
+    if not portals.close(PortalSession.objects.filter(pk=row.pk), f"signed out by {request.user}"):
         raise Refused(f"{row.user} is signed out there already.")
     audit.record("auth.logout", f"{row.user} is signed out by {request.user}.", user=row.user, subject=row.user)
     return f"{row.user} is signed out. Sessions on desktops go on."

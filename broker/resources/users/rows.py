@@ -6,8 +6,8 @@ from django.db.models import BooleanField, Count, Exists, F, Func, OuterRef, Q, 
 from django.db.models.functions import Coalesce
 
 from authservers.models import LOCAL, User
+from broker.connect import portals
 from broker.connect.models import PortalSession
-from broker.core.clock import now
 from policies.models import Access, AssignmentRule
 from pools.models import Assignment
 
@@ -44,5 +44,4 @@ def people() -> QuerySet[Any]:
 
 def close_sessions(person: User, reason: str) -> int:
     """End the portal sessions of a person at once (RULES 22); returns how many were open."""
-    still_open = PortalSession.objects.filter(user=person, closed_at=None)
-    return still_open.update(closed_at=now(), close_reason=reason[:120])
+    return portals.close(PortalSession.objects.filter(user=person), reason)

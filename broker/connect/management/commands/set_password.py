@@ -7,6 +7,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from authservers.models import User, key_of
+from broker.connect import portals
+from broker.connect.models import PortalSession
 from broker.connect.setup import local_server
 from broker.core import audit
 
@@ -31,6 +33,7 @@ class Command(BaseCommand):
         user.set_password(password)
         user.must_change_password, user.must_agree, user.is_active = False, False, True
         user.save(update_fields=["password", "must_change_password", "must_agree", "is_active"])
+        portals.close(PortalSession.objects.filter(user=user), "the password was changed")
         audit.record(
             "auth.password_changed", "Set on the command line.", user=user, changes={"password": ("set", "replaced")}
         )
