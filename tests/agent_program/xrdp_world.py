@@ -10,7 +10,7 @@ import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -102,14 +102,16 @@ class Desktop:
     @property
     def display(self) -> int | None:
         """The number of the X server that waits for xrdp."""
-        mine = [each.pid for each in processes() if each.uid == self.uid and each.name == "Xorg"]
+        mine = [each.pid for each in processes() if each.uid == self.uid and each.name in ("Xorg", "Xvnc", "Xtigervnc")]
         lines = [arguments(pid) for pid in mine]
         return next((int(line[1][1:]) for line in lines if len(line) > 1), None)
 
     @property
     def connected(self) -> bool:
         display = self.display
-        return display is not None and parse_sockets(SOCKETS.read_text()).get(display, False)
+        if display is None:
+            return False
+        return parse_sockets(SOCKETS.read_text()).get(display, False) or shown_by_vnc(display)
 
     def start(self, command: list[str], **environment: str) -> "subprocess.Popen[bytes]":
         """A program that ends with the test."""
@@ -120,42 +122,47 @@ class Desktop:
 
 
 @contextmanager
-def desktop(folder: Path) -> Iterator[Desktop]:
-    """xrdp with its manager, until the block ends; the user and all that is theirs go with it."""
+def desktop(
+    folder: Path, session: str = SESSION, settings: Callable[[str], str] = lambda ini: ini
+) -> Iterator[Desktop]:
+    """xrdp with its manager, until the block ends; the user and all that is theirs go with it.
+
+    `settings` gets the text of xrdp.ini and may change it.
+    """
     user = f"usher{secrets.token_hex(3)}"
     world = Desktop(folder, user, free_port(), "")
     subprocess.run(["useradd", "-m", "-s", "/bin/sh", user], check=True)
     subprocess.run(["groupadd", world.group], check=True)
     try:
         subprocess.run(["chpasswd"], input=f"{user}:{PASSWORD}".encode(), check=True)
-        session = Path(f"/home/{user}/.xsession")
-        session.write_text(SESSION)
-        session.chmod(0o755)
+        script = Path(f"/home/{user}/.xsession")
+        script.write_text(session)
+        script.chmod(0o755)
         world.screen = screen(world)
-        servers(world)
+        servers(world, settings)
         yield world
     finally:
         end(world)
 
 
-def servers(world: Desktop) -> None:
+def servers(world: Desktop, settings: Callable[[str], str]) -> None:
     """xrdp finds its manager by the one file that has a fixed place: a mount of our own shows it ours there."""
     manager, server = world.folder / "sesman.ini", world.folder / "xrdp.ini"
     ours = re.sub(r"(?m)^ListenPort=.*", f"ListenPort={free_port()}", Path("/etc/xrdp/sesman.ini").read_text())
     manager.write_text(re.sub(r"(?m)^LogFile=.*", f"LogFile={world.folder}/sesman.log", ours))
     theirs = re.sub(r"(?m)^port=3389", f"port=tcp://127.0.0.1:{world.port}", Path("/etc/xrdp/xrdp.ini").read_text())
-    server.write_text(re.sub(r"(?m)^LogFile=.*", f"LogFile={world.folder}/xrdp.log", theirs))
+    server.write_text(settings(re.sub(r"(?m)^LogFile=.*", f"LogFile={world.folder}/xrdp.log", theirs)))
     for command in ("exec xrdp-sesman -n", f"exec xrdp -n -c {server}"):
         mounted = f"mount --bind {manager} /etc/xrdp/sesman.ini && {command}"
         world.start(["unshare", "-m", "sh", "-c", mounted], PATH=f"{os.environ['PATH']}:/usr/sbin:/sbin")
     wait_for(lambda: answers(world.port), SETTLED, "xrdp listens")
 
 
-def screen(world: Desktop) -> str:
+def screen(world: Desktop, size: str = "800x600x24") -> str:
     """A virtual screen for FreeRDP, on the first number that is free."""
     reading, writing = os.pipe()
     with (world.folder / "Xvfb.log").open("wb") as log:
-        command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", "800x600x24", "-nolisten", "tcp"]
+        command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", size, "-nolisten", "tcp"]
         world.children.append(subprocess.Popen(command, pass_fds=[writing], stdout=log, stderr=log))
     os.close(writing)
     with os.fdopen(reading) as pipe:
@@ -164,13 +171,7 @@ def screen(world: Desktop) -> str:
 
 def end(world: Desktop) -> None:
     """Everything that was started, then everything of the user, then the user."""
-    for child in reversed(world.children):
-        child.terminate()  # Xvfb takes its lock away
-        try:
-            child.wait(3)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
+    stop(world)
     uid = world.uid
     for how in (signal.SIGTERM, signal.SIGKILL):
         for each in processes():
@@ -179,6 +180,23 @@ def end(world: Desktop) -> None:
     wait_for(lambda: not any(each.uid == uid for each in processes()), SETTLED, "the user's programs are gone")
     subprocess.run(["userdel", "-r", "-f", world.user], check=False, capture_output=True)
     subprocess.run(["groupdel", world.group], check=True)
+
+
+def stop(world: Desktop) -> None:
+    """Everything that was started, the last one first."""
+    for child in reversed(world.children):
+        child.terminate()  # Xvfb takes its lock away
+        try:
+            child.wait(3)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+def shown_by_vnc(display: int) -> bool:
+    """Whether somebody is connected to the Xvnc of that display."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return any(line[1].endswith(f":{5900 + display:04X}") and line[3] == "01" for line in lines)
 
 
 def answers(port: int) -> bool:

@@ -1,0 +1,125 @@
+"""Paint on an X display in its own protocol: one window over everything, rectangles of known colours.
+
+What a viewer shows can then be compared pixel by pixel. A rectangle is two halves side by side, so that a sheared one
+shows: its edge in the middle is no longer upright.
+"""
+
+import socket
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from agents.program.linux.xidle import COOKIE, cookie
+
+RED, BLUE, GROUND = 0xC02020, 0x2020C0, 0x204060
+OVERRIDE_REDIRECT_AND_BACKGROUND = 0x0202
+WINDOW, CONTEXT = 1, 2
+
+
+@dataclass(frozen=True)
+class Rectangle:
+    """In pixels of the display."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    @property
+    def halves(self) -> "tuple[Rectangle, Rectangle]":
+        """Left and right; the left one has the odd pixel less."""
+        left = self.width // 2
+        return (
+            Rectangle(self.x, self.y, left, self.height),
+            Rectangle(self.x + left, self.y, self.width - left, self.height),
+        )
+
+
+def many_sizes(width: int, height: int) -> list[Rectangle]:
+    """One rectangle of each width from 8 to 71, of changing heights and places, none over another, on such a screen."""
+    found, x, y, row = [], 4, 4, 0
+    for number, wide in enumerate(range(8, 72)):
+        high = 9 + number % 29
+        if x + wide >= width - 4:
+            x, y, row = 4 + number % 4, y + row + 3, 0
+        if y + high >= height - 4:
+            break
+        found.append(Rectangle(x, y, wide, high))
+        x, row = x + wide + 3 + number % 3, max(row, high)
+    return found
+
+
+class Painter:
+    """A connection to one display. As a context manager: the window goes at the end."""
+
+    def __init__(self, display: int, authority: Path | None = None) -> None:
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.connect(f"/tmp/.X11-unix/X{display}")
+        key = cookie(authority, authority.stat().st_uid, display) if authority else b""
+        name = COOKIE if key else b""
+        lengths = struct.pack("<BxHHHHxx", ord("l"), 11, 0, len(name), len(key))
+        self._socket.sendall(lengths + padded(name) + padded(key))
+        granted, words = struct.unpack("<B5xH", self._read(8))
+        setup = self._read(words * 4)
+        if granted != 1:
+            raise PermissionError(setup.decode(errors="replace"))
+        self._ids = struct.unpack_from("<I", setup, 4)[0]
+        screen = 32 + (struct.unpack_from("<H", setup, 16)[0] + 3) // 4 * 4 + setup[21] * 8
+        self._root = struct.unpack_from("<I", setup, screen)[0]
+        self.width, self.height = struct.unpack_from("<HH", setup, screen + 20)
+        self._cover()
+
+    def __enter__(self) -> "Painter":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._socket.close()
+
+    def fill(self, at: Rectangle, colour: int) -> None:
+        """One rectangle, one colour; done when this returns."""
+        self._send(56, 0, struct.pack("<III", self._ids + CONTEXT, 0x04, colour))
+        self._send(
+            70, 0, struct.pack("<IIhhHH", self._ids + WINDOW, self._ids + CONTEXT, at.x, at.y, at.width, at.height)
+        )
+        self._done()
+
+    def halves(self, at: Rectangle) -> None:
+        """Red on the left, blue on the right."""
+        for half, colour in zip(at.halves, (RED, BLUE), strict=True):
+            self.fill(half, colour)
+
+    def _cover(self) -> None:
+        """A window of our own over everything, that no window manager touches."""
+        window = self._ids + WINDOW
+        place = struct.pack("<IIhhHHHHI", window, self._root, 0, 0, self.width, self.height, 0, 1, 0)
+        self._send(1, 0, place + struct.pack("<III", OVERRIDE_REDIRECT_AND_BACKGROUND, GROUND, 1))
+        self._send(8, 0, struct.pack("<I", window))
+        self._send(55, 0, struct.pack("<III", self._ids + CONTEXT, window, 0))
+        self._done()
+
+    def _send(self, code: int, detail: int, body: bytes) -> None:
+        self._socket.sendall(struct.pack("<BBH", code, detail, 1 + len(body) // 4) + body)
+
+    def _done(self) -> None:
+        """Ask something, so that all before it is done when the answer comes. Errors are raised."""
+        self._send(43, 0, b"")
+        while (head := self._read(32))[0] != 1:
+            if head[0] == 0:
+                raise ValueError(f"the X server refuses: error {head[1]}")
+
+    def _read(self, count: int) -> bytes:
+        data = b""
+        while len(data) < count:
+            got = self._socket.recv(count - len(data))
+            if not got:
+                raise ConnectionError("the X server is gone")
+            data += got
+        return data
+
+
+def padded(data: bytes) -> bytes:
+    """To a multiple of four bytes."""
+    return data + bytes(-len(data) % 4)
