@@ -27,6 +27,7 @@ MENU: dict[str, list[Entry]] = {
         Entry("Authentication Servers", "authentication_servers", "authentication_servers:list", "directory"),
         Entry("Centers", "centers", "centers:list", "cloud"),
         Entry("Gateways", "gateways", "gateways:list", "gateway"),
+        Entry("Gateway Clusters", "gateways", "gateway_clusters:list", "pool"),
     ],
     "Configuration": [
         Entry("Pools", "pools", "pools:list", "pool"),

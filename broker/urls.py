@@ -19,6 +19,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("setup/authentication-servers/", include((setup_urls.authentication_servers, "authentication_servers"))),
     path("setup/centers/", include((setup_urls.centers, "centers"))),
     path("setup/gateways/", include((setup_urls.gateways, "gateways"))),
+    path("setup/gateway-clusters/", include((setup_urls.gateway_clusters, "gateway_clusters"))),
     path("configuration/pools/", include((pools_urlpatterns, "pools"))),
     path("configuration/protocol-plans/", include((protocol_plans_urlpatterns, "protocol_plans"))),
     path("configuration/power-control-plans/", include((power_control_plans_urlpatterns, "power_control_plans"))),

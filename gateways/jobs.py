@@ -5,16 +5,20 @@ from datetime import timedelta
 from broker.core.clock import now
 from broker.core.jobs import Done, Kind, Moot, Result
 from broker.core.models import Job
+from gateways import closing
+from gateways.checks import EVERY, check
 from gateways.models import Gateway
-from gateways.services import EVERY, check
 
 
-def run(job: Job) -> Result:
-    """Is it there? Asked again in a minute."""
+def status(job: Job) -> Result:
+    """Is it there? Asked again in half a minute."""
     gateway = Gateway.objects.filter(pk=int(job.subject.partition(":")[2])).first()
     if gateway is None:
         return Moot("The gateway is gone.")
     return Done(check(gateway), again_at=now() + EVERY)
 
 
-HANDLERS = {"gateway_status": Kind(run=run, lease=timedelta(seconds=45))}
+HANDLERS = {
+    "gateway_status": Kind(run=status, lease=timedelta(seconds=45)),
+    "port_close": Kind(run=closing.run, lease=timedelta(seconds=60), deadline=timedelta(days=1), gives_up=True),
+}

@@ -19,6 +19,7 @@ State = Job.State
 RECURRING = {
     "poll": "Set the center's refresh interval to 0 instead.",
     "gateway_status": "It ends with its gateway.",
+    "port_close": "The gateway has to hear what is closed.",
     "housekeeping": "The broker needs it.",
 }
 # What else ends when a person cancels a job of this kind; the words say why it is too late for that.

@@ -177,9 +177,10 @@ def tunnels(scope: Scope, window: Window) -> Iterable[Item]:
     subject = Concat(Value("launch:"), Cast(F("pk"), CharField()))
     mine = Launch.objects.filter(scope.launches).order_by().values_list(subject)
     for row in window.cut(Tunnel.objects.filter(subject__in=mine).select_related("gateway"), "opened_at", 4):
+        through = row.gateway or row.gateway_name
         closed = f"closed {row.closed_at:%H:%M:%S} UTC: {row.close_reason}" if row.closed_at else "still open"
         yield Item(
-            Place(row.opened_at, 4, row.pk), Origin.GATEWAY, f"{row.gateway} opened a way to {row.destination}", closed,
+            Place(row.opened_at, 4, row.pk), Origin.GATEWAY, f"{through} opened a way to {row.destination}", closed,
             by=str(row.client_ip or ""),
         )  # fmt: skip
 

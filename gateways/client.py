@@ -1,0 +1,177 @@
+"""Signed calls to a gateway: TLS, the certificate pinned, 3 seconds in all. Network: not inside a transaction."""
+
+import hashlib
+import json
+import socket
+import ssl
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
+from typing import Any, TypeVar
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from broker.core.clock import now
+from broker.core.db import assert_outside
+from gateways.wire import BROKER, Call, sign_call
+
+SECONDS = 3.0
+CONTROL = "/control/v1/"
+LARGEST = 8_000_000  # a status with 10,000 sessions has about three
+Connection = TypeVar("Connection", bound=socket.socket)
+
+
+class Trouble(Exception):
+    """A call had no effect that we know of; the text is a sentence."""
+
+
+class Unreachable(Trouble):
+    """Nothing answers there, or not in time."""
+
+
+class Stranger(Trouble):
+    """What answers shows another certificate than the pinned one; `shown` is that one's SHA-256."""
+
+    def __init__(self, words: str, shown: str) -> None:
+        super().__init__(words)
+        self.shown = shown
+
+
+class Refusal(Trouble):
+    """It answered, and said no."""
+
+    def __init__(self, words: str, status: int, code: str = "") -> None:
+        super().__init__(words)
+        self.status, self.code = status, code
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a gateway is called, and which certificate it has to show ("": any)."""
+
+    host: str
+    port: int
+    certificate: str = ""
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back, and the SHA-256 of the certificate behind which it came."""
+
+    status: int
+    body: bytes
+    certificate: str
+
+
+class Hurried(ssl.SSLSocket):
+    """A TLS socket with an end: however slowly the other side drips, all reads together take so long."""
+
+    ends: float
+
+    @classmethod
+    def over(cls, plain: socket.socket, host: str, ends: float) -> "Hurried":
+        """TLS over a connection, whatever certificate is shown."""
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode, context.sslsocket_class = False, ssl.CERT_NONE, cls
+        made = context.wrap_socket(plain, server_hostname=host)
+        assert isinstance(made, cls)  # noqa: S101 - it is the context's class
+        made.ends = ends
+        return hurried(made, ends)
+
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        """Read, until the end."""
+        return super(Hurried, hurried(self, self.ends)).recv_into(*args, **kwargs)
+
+
+def hurried(connection: Connection, ends: float) -> Connection:
+    """The socket with what is left of the time. Raises TimeoutError."""
+    left = ends - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    connection.settimeout(left)
+    return connection
+
+
+def control(place: Place, gateway: str, key: Ed25519PrivateKey, name: str, told: Mapping[str, Any]) -> dict[str, Any]:
+    """What a gateway answers to `POST /control/v1/<name>`, signed with the broker's key for this gateway alone.
+
+    Raises Unreachable, Stranger (nothing was sent then) or Refusal.
+    """
+    return signed(place, gateway, key, name, json.dumps(told).encode())[0]
+
+
+def signed(place: Place, gateway: str, key: Ed25519PrivateKey, name: str, body: bytes) -> tuple[dict[str, Any], str]:
+    """The same for a body, with the certificate that was shown."""
+    call = Call("POST", CONTROL + name, body)
+    headers = {
+        "Authorization": sign_call(key, BROKER, gateway, call, at=now().timestamp()),
+        "Content-Type": "application/json",
+    }
+    answer = ask(place, call, headers)
+    return read(answer, place), answer.certificate
+
+
+def read(answer: Answer, place: Place) -> dict[str, Any]:
+    """The JSON object of an answer. Raises Refusal."""
+    try:
+        said = json.loads(answer.body)
+    except ValueError:
+        said = None
+    if not isinstance(said, dict):
+        raise Refusal(f"What answers at {place} is not a gateway: it said {answer.status} and no JSON.", answer.status)
+    if answer.status != 200:
+        words = str(said.get("detail") or said.get("error") or answer.status)[:300]
+        raise Refusal(words, answer.status, str(said.get("error", ""))[:40])
+    return said
+
+
+def ask(place: Place, call: Call, headers: Mapping[str, str]) -> Answer:
+    """One request, within SECONDS; the certificate is judged before anything is sent.
+
+    Authorities are not asked: a gateway's certificate is usually its own, so it is the pinned one or none.
+    """
+    assert_outside()
+    ends = time.monotonic() + SECONDS
+    try:
+        return exchange(place, call, headers, ends)
+    except (OSError, HTTPException) as error:
+        raise Unreachable(words_for(error, place)) from error
+
+
+def exchange(place: Place, call: Call, headers: Mapping[str, str], ends: float) -> Answer:
+    """Connect, look at the certificate, send, read. Raises OSError, HTTPException and Stranger."""
+    with (
+        hurried(socket.create_connection((place.host, place.port), timeout=SECONDS), ends) as plain,
+        Hurried.over(plain, place.host, ends) as secured,
+    ):
+        shown = hashlib.sha256(secured.getpeercert(binary_form=True) or b"").hexdigest()
+        if place.certificate and shown != place.certificate:
+            raise Stranger(f"What answers at {place} shows another certificate than the one that is pinned.", shown)
+        connection = HTTPConnection(place.host, place.port)
+        connection.sock = secured
+        connection.request(call.method, call.path, call.body or None, dict(headers))
+        response = connection.getresponse()
+        body = response.read(LARGEST + 1)
+    if len(body) > LARGEST:
+        raise HTTPException("too much")
+    return Answer(response.status, body, shown)
+
+
+def words_for(error: Exception, place: Place) -> str:
+    """Why nothing was answered."""
+    match error:
+        case socket.gaierror():
+            return f"The name in {place} is not known to the name server."
+        case ConnectionRefusedError():
+            return f"Nothing answers at {place}: the connection is refused."
+        case TimeoutError():
+            return f"Nothing answers at {place} within {SECONDS:.0f} seconds. Is a firewall in between?"
+        case ssl.SSLError():
+            return f"What answers at {place} does not speak TLS."
+        case OSError():
+            return f"{place} cannot be reached: {error.strerror or error}."
+    return f"What answers at {place} is not a gateway."

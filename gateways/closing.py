@@ -1,0 +1,110 @@
+"""Ways are closed: rows first, then the gateway is told at once, and again by a job until it has heard."""
+
+import logging
+from collections.abc import Iterable
+from functools import partial
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from broker.core import audit
+from broker.core.clock import now
+from broker.core.jobs import URGENT, Done, Later, Moot, Result, Wish, enqueue
+from broker.core.models import Job, ref
+from gateways.client import Trouble, control
+from gateways.keys import broker_key
+from gateways.models import Gateway, Tunnel
+from gateways.registration import place_of
+
+log = logging.getLogger(__name__)
+AT_ONCE = 1_000
+By = Tunnel.By
+
+# What the broker may still end. A gateway that fell silent may come back with its sessions, so these count as well.
+LIVING = Q(closed_at=None) | Q(closed_by=By.SILENCE, told_at=None)
+
+
+@transaction.atomic
+def close_tunnels(
+    reason: str, *, subjects: Iterable[str] = (), users: Iterable[str] = (), by: Tunnel.By = By.BROKER
+) -> int:
+    """End what is open for these subjects ("launch:4") or users ("user:5"); returns how many.
+
+    Rows in the caller's transaction; when that is committed the gateways are told at once, and by a job until they
+    have heard. `reason` is a sentence for the person whose session it is.
+    """
+    mine = Tunnel.objects.filter(LIVING & (Q(subject__in=list(subjects)) | Q(user__in=list(users))))
+    return len(close(mine, reason, by))
+
+
+def close(rows: QuerySet[Tunnel], reason: str, by: Tunnel.By) -> list[Tunnel]:
+    """Close rows inside a transaction, and see to it that their gateways hear of it."""
+    ending = list(rows.select_for_update().order_by("pk"))
+    for row in ending:
+        row.closed_at, row.close_reason, row.closed_by = now(), reason[:200], by
+    Tunnel.objects.bulk_update(ending, ["closed_at", "close_reason", "closed_by"])
+    for row in ending:
+        ended(row)
+    gateways = sorted({row.gateway_id for row in ending if row.gateway_id})
+    ask_to_tell(gateways)
+    for key in gateways:
+        transaction.on_commit(partial(tell_now, key), robust=True)
+    return ending
+
+
+def ended(row: Tunnel) -> None:
+    """What follows the end of a way that somebody used: the log, and the job by which others hear of it."""
+    by = By(row.closed_by).label.lower() if row.closed_by else ""
+    audit.record("gateway.port_closed", f"{row.gateway_name} closed the way to {row.destination}: {row.close_reason}")
+    if row.used_at:
+        told = {"tunnel": row.pk, "at": str(row.closed_at and row.closed_at.isoformat()), "by": by}
+        key = f"tunnel_closed:{row.pk}"
+        enqueue(Wish("tunnel_closed", row.subject, row.destination, payload=told, key=key, priority=URGENT))
+
+
+def untold(gateway: int) -> QuerySet[Tunnel]:
+    """What a gateway has still to be told."""
+    return Tunnel.objects.filter(gateway=gateway, closed_at__isnull=False, told_at=None).exclude(closed_by=By.SILENCE)
+
+
+def ask_to_tell(gateways: Iterable[int | None]) -> None:
+    """The job that tells a gateway, and again until it has heard."""
+    for row in Gateway.objects.filter(pk__in=[key for key in gateways if key]):
+        key = f"port_close:{row.pk}"
+        enqueue(Wish("port_close", ref(row), row.name, key=key, priority=URGENT, cause="close"))
+
+
+def tell_now(gateway: int) -> None:
+    """Right after the commit: a live session ends within a second. What fails here is the job's."""
+    row = Gateway.objects.filter(pk=gateway).first()
+    if row is None or not row.is_up:
+        return
+    try:
+        tell(row)
+    except Trouble as error:
+        log.warning("%s could not be told at once what is closed: %s", row, error)
+
+
+def tell(gateway: Gateway) -> int:
+    """Tell a gateway what is closed; returns how much. Raises Trouble."""
+    count = 0
+    while rows := list(untold(gateway.pk).order_by("pk")[:AT_ONCE]):
+        for reason in sorted({row.close_reason for row in rows}):
+            ids = [row.token_id for row in rows if row.close_reason == reason]
+            told = {"ids": ids, "reason": reason}
+            control(place_of(gateway), str(gateway.uid), broker_key(), "close", told)
+            Tunnel.objects.filter(gateway=gateway, token_id__in=ids).update(told_at=now())
+        count += len(rows)
+    return count
+
+
+def run(job: Job) -> Result:
+    """The job: once told, done."""
+    gateway = Gateway.objects.filter(pk=int(job.subject.partition(":")[2])).first()
+    if gateway is None:
+        return Moot("The gateway is gone.")
+    try:
+        count = tell(gateway)
+    except Trouble as error:
+        return Later(f"The gateway has not heard yet what is closed: {error}")
+    return Done(f"{count} told." if count else "It had heard already.")

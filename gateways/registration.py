@@ -1,0 +1,188 @@
+"""The first word with a gateway, and its key and certificate pinned (DESIGN 9). Network: not inside a transaction."""
+
+import json
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+
+from broker.core import audit
+from broker.core.addresses import with_port
+from broker.core.clock import now
+from broker.core.jobs import Wish, enqueue
+from broker.core.models import ref
+from gateways.client import CONTROL, Place, Refusal, Stranger, signed
+from gateways.keys import broker_key
+from gateways.models import Gateway
+from gateways.wire import BROKER, Call, Untrusted, check_call, public_key
+
+HELLO = "gateway"  # the audience of the first call: the gateway has no uid yet
+PORT = 443
+LEARNT = ("version", "sessions", "ports_free", "ports_first", "ports_last", "seen_at", "key_shown", "certificate_shown")
+PINNED = (*LEARNT, "public_key", "certificate_sha256", "registered_at", "heard_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """Who answered the first word: the key is proved by a signature over our very call."""
+
+    key: str
+    certificate: str
+    version: str
+    ports_first: int
+    ports_last: int
+    ports_free: int
+    sessions: int
+
+
+def place_of(gateway: Gateway, *, pinned: bool = True) -> Place:
+    """Where the broker calls it: the private address, else the public one. Raises ValueError."""
+    host, port = with_port(gateway.address_private or gateway.address, PORT)
+    return Place(host, port, gateway.certificate_sha256 if pinned else "")
+
+
+def meet(gateway: Gateway) -> Met:
+    """Say hello at the gateway's address, whatever certificate it shows.
+
+    Raises Unreachable; Refusal where what answers is no gateway, cannot prove its key, serves another broker, or where
+    somebody in between opens the connection.
+    """
+    place = place_of(gateway, pinned=False)
+    body = json.dumps({"gateway": str(gateway.uid), "nonce": secrets.token_urlsafe(16)}).encode()
+    try:
+        said, certificate = signed(place, HELLO, broker_key(), "hello", body)
+    except Refusal as no:
+        raise explained(no, place) from no
+    met = understood(said, certificate, place)
+    prove(met, str(said.get("proof")), str(gateway.uid), Call("POST", f"{CONTROL}hello", body))
+    if said.get("certificate") != certificate:
+        words = (
+            f"Something between the broker and {place} opens the TLS connection: the gateway has another certificate."
+        )
+        raise Refusal(words, 200, "in_between")
+    return met
+
+
+def explained(no: Refusal, place: Place) -> Refusal:
+    """A refusal of the first word, and what to do."""
+    if no.status == 404 or not no.code:
+        return Refusal(f"What answers at {place} is not a gateway: it said {no.status}.", no.status)
+    hint = " Was the gateway started with --broker and the address of this broker?" if no.status in {401, 503} else ""
+    return Refusal(f"The gateway at {place} refuses: {no}{hint}", no.status, no.code)
+
+
+def understood(said: dict[str, Any], certificate: str, place: Place) -> Met:
+    """The answer of the first word, looked at. Raises Refusal."""
+    try:
+        first, last = said["ports"]
+        numbers = [int(each) for each in (first, last, said["ports_free"], said["sessions"])]
+        public_key(str(said["key"]))
+    except (KeyError, TypeError, ValueError):
+        raise Refusal(f"What answers at {place} is not a gateway: its answer has another form.", 200) from None
+    if not all(0 <= number < 2**31 for number in numbers):
+        raise Refusal(f"What answers at {place} is not a gateway: its figures make no sense.", 200)
+    return Met(str(said["key"]), certificate, str(said.get("version", ""))[:40], *numbers)
+
+
+def prove(met: Met, proof: str, uid: str, call: Call) -> None:
+    """Whether it holds the key that it shows. Raises Refusal."""
+    try:
+        claims = check_call(proof, public_key(met.key), BROKER, call, at=now().timestamp())
+    except Untrusted as error:
+        raise Refusal(f"The gateway cannot prove that its key is its own: {error}.", 200, "proof") from None
+    if claims.get("iss") != uid:
+        raise Refusal("The gateway proves its key for another broker.", 200, "proof")
+
+
+def pin(row: Gateway, met: Met) -> None:
+    """Trust this key and this certificate from now on; the row still has to be saved."""
+    row.public_key, row.certificate_sha256 = met.key, met.certificate
+    row.key_shown = row.certificate_shown = ""
+    row.registered_at = row.heard_at = now()  # its first heartbeat may take its time
+    learn(row, met)
+
+
+def learn(row: Gateway, met: Met) -> None:
+    """What it said of itself."""
+    row.version, row.sessions, row.ports_free = met.version, met.sessions, met.ports_free
+    row.ports_first, row.ports_last = met.ports_first, met.ports_last
+    row.seen_at = now()
+
+
+def differs(row: Gateway, met: Met) -> str:
+    """Why who answered is not who was pinned, "" where it is; what it showed is kept on the row for a second look."""
+    row.key_shown = met.key if met.key != row.public_key else ""
+    row.certificate_shown = met.certificate if met.certificate != row.certificate_sha256 else ""
+    if row.key_shown:
+        return "It has another key than the pinned one: it was set up anew, or somebody else answers in its place."
+    if row.certificate_shown:
+        return "It shows another certificate than the pinned one: it was renewed, or somebody stands in between."
+    return ""
+
+
+def introduce(row: Gateway) -> Met:
+    """Say hello for a form: the row, not saved yet, learns who answered, or pins it at the first time.
+
+    Raises Unreachable; Refusal and Stranger, in words to stand beside the address.
+    """
+    place = place_of(row)
+    for other in Gateway.objects.exclude(pk=row.pk):
+        if str(place_of(other)) == str(place):
+            raise Refusal(f"The gateway “{other}” is called at this address already.", 200, "known")
+    met = meet(row)
+    same = Gateway.objects.filter(public_key=met.key).exclude(pk=row.pk).first()
+    if same:
+        enqueue(Wish("gateway_status", ref(same), same.name, key=f"gateway_status:{same.pk}"))  # we renamed it
+        raise Refusal(f"The gateway that answers there is registered already, as “{same}”.", 200, "known")
+    if not row.public_key:
+        pin(row, met)
+    elif why := differs(row, met):
+        raise Stranger(f"{why} Delete this gateway and add the other one, if that is meant.", met.certificate)
+    learn(row, met)
+    return met
+
+
+def register(gateway: Gateway) -> Met:
+    """Say hello and keep who answered: pinned at the first time, compared afterwards. Raises Trouble."""
+    met = meet(gateway)
+    with transaction.atomic():
+        row = Gateway.objects.select_for_update().get(pk=gateway.pk)
+        why = ""
+        if not row.public_key:
+            pin(row, met)
+            row.save(update_fields=PINNED)
+            note(row, "", met)
+        elif why := differs(row, met):
+            row.save(update_fields=["key_shown", "certificate_shown"])
+        else:
+            learn(row, met)
+            row.save(update_fields=LEARNT)
+    if why:
+        raise Stranger(why, met.certificate)
+    return met
+
+
+def repin(gateway: Gateway, key: str, certificate: str) -> None:
+    """Trust the key and certificate that an administrator has looked at, if the gateway still shows these.
+
+    Raises Trouble.
+    """
+    met = meet(gateway)
+    if (met.key, met.certificate) != (key, certificate):
+        raise Refusal("It shows yet another key or certificate now. Look at the page again.", 200, "changed")
+    with transaction.atomic():
+        row = Gateway.objects.select_for_update().get(pk=gateway.pk)
+        before = row.certificate_sha256
+        pin(row, met)
+        row.save(update_fields=PINNED)
+        note(row, before, met)
+
+
+def note(row: Gateway, before: str, met: Met) -> None:
+    """The log entry of a pin."""
+    if before == met.certificate == row.certificate_sha256:
+        return
+    words = f"The key and the certificate that gateway “{row}” shows are trusted from now on."
+    changes = {"certificate_sha256": (before, met.certificate)}
+    audit.record("gateway.pinned", words, subject=row, changes=changes, level="warning" if before else "information")
