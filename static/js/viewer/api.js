@@ -1,0 +1,57 @@
+// The three calls of the viewer page: a token, what the broker says about idling, why a session ended.
+
+/** The broker's answer, or an Error with `.again`: whether trying once more may help, and `.code`. */
+class Refused extends Error {
+  constructor(words, again, code = "") {
+    super(words);
+    this.again = again;
+    this.code = code;
+  }
+}
+
+const SIGNED_OUT = "Your sign-in has ended. Sign in again; your desktop goes on as you left it.";
+
+async function read(response) {
+  if ([401, 403].includes(response.status) || response.redirected) throw new Refused(SIGNED_OUT, false, "signed-out");
+  const told = await response.json().catch(() => ({}));
+  if (!response.ok) throw new Refused(told.error || `The broker answered ${response.status}.`, told.again ?? response.status >= 500);
+  return told;
+}
+
+/** Ask for a token with what the page knows, such as {width, height, layout}. Raises Refused. */
+export async function askToken(page, values) {
+  let response;
+  try {
+    response = await fetch(page.tokenUrl, {
+      method: "POST", headers: { "X-CSRFToken": page.csrf, Accept: "application/json" }, body: new URLSearchParams(values),
+    });
+  } catch {
+    throw new Refused("The broker does not answer.", true);
+  }
+  return read(response);
+}
+
+/** What the broker says about idling: {words, at} or null; null also where it does not answer. */
+export async function askNotice(page) {
+  try {
+    const response = await fetch(page.stateUrl, { headers: { Accept: "application/json" } });
+    return response.ok ? (await response.json()).notice : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Why the session of a token ended or was refused: {reason, code}; empty where the gateway does not answer. */
+export async function askWhy(url, token) {
+  const address = new URL("/viewer/v1/why", url.replace(/^ws/, "http"));
+  try {
+    const response = await fetch(address, {
+      method: "POST", headers: { "Content-Type": "text/plain" }, body: JSON.stringify({ token }), credentials: "omit",
+      signal: AbortSignal.timeout(3000),
+    });
+    const told = response.ok ? await response.json() : {};
+    return { reason: told.reason ?? "", code: told.code ?? "" };
+  } catch {
+    return { reason: "", code: "" };
+  }
+}

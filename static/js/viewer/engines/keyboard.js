@@ -1,0 +1,61 @@
+// The keyboard on a desktop's canvas: keys by their place, for the desktop's own layout says what they mean.
+import { MODIFIERS } from "./keys.js";
+
+const LOCKS = new Set(["CapsLock", "NumLock", "ScrollLock", "KanaMode"]);
+const WAY_OUT = ["Control", "Alt", "Shift"]; // held together and let go: to the toolbar
+const PASTE_WITHIN = 60; // ms in which the browser tells what would be pasted
+
+/**
+ * Pass on what is typed while `canvas` has the focus; answers a function that stops it.
+ * `to`: {press(code), release(code), releaseAll(), locks(event)}.
+ * Before Ctrl+V goes out, the page is told `usher:paste` and may hold it up by a promise in event.detail.wait.
+ */
+export function keyboard(canvas, to) {
+  const held = new Set();
+  let alone = false; // whether nothing but the way out was pressed
+  let before = Promise.resolve(); // what goes out waits for a paste that is being read
+
+  const later = (what) => { before = before.then(what, what); };
+  const down = (event) => {
+    const pasting = event.code === "KeyV" && event.ctrlKey && !event.altKey && !event.repeat;
+    // The browser's own paste is what tells the page the clipboard without asking for a right (clipboard.js).
+    if (!pasting) event.preventDefault();
+    event.stopPropagation();
+    if (event.repeat && MODIFIERS.has(event.code)) return;
+    alone = WAY_OUT.includes(event.key) && (alone || held.size === 0);
+    if (!event.repeat) held.add(event.code);
+    if (pasting) later(() => pasted(canvas));
+    later(() => to.press(event.code));
+  };
+  const up = (event) => {
+    event.preventDefault();
+    event.stopPropagation();
+    held.delete(event.code);
+    later(() => to.release(event.code));
+    if (LOCKS.has(event.code)) later(() => to.locks(event));
+    // While ⌘ is down a Mac does not tell which keys were let go.
+    if (event.key === "Meta") { held.clear(); later(to.releaseAll); }
+    const left = WAY_OUT.filter((key) => event.getModifierState(key)).length;
+    if (alone && left === WAY_OUT.length - 1) canvas.dispatchEvent(new CustomEvent("usher:toolbar", { bubbles: true }));
+    alone = alone && left > 0 && held.size > 0;
+  };
+  const gone = () => {
+    held.clear();
+    alone = false;
+    later(to.releaseAll);
+  };
+  const back = () => canvas.dispatchEvent(new CustomEvent("usher:focus", { bubbles: true }));
+  const hidden = () => document.hidden && gone();
+
+  const added = [[canvas, "keydown", down], [canvas, "keyup", up], [canvas, "blur", gone], [canvas, "focus", back],
+    [window, "blur", gone], [document, "visibilitychange", hidden]];
+  added.forEach(([where, name, what]) => where.addEventListener(name, what));
+  return () => added.forEach(([where, name, what]) => where.removeEventListener(name, what));
+}
+
+/** Until the page has passed on what is pasted, but no longer than a moment. */
+function pasted(canvas) {
+  const detail = { wait: null };
+  canvas.dispatchEvent(new CustomEvent("usher:paste", { bubbles: true, detail }));
+  return Promise.race([detail.wait ?? Promise.resolve(), new Promise((resolve) => { setTimeout(resolve, PASTE_WITHIN); })]);
+}

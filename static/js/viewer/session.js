@@ -1,0 +1,111 @@
+// One desktop on the page: from a token to the picture, and again when the connection is lost.
+import { askToken, askWhy } from "./api.js";
+
+const ENGINES = {
+  rdp: () => import("./engines/rdp.js"),
+  screen: () => import("./engines/rfb.js"),
+  vnc: () => import("./engines/rfb.js"),
+  ssh: () => import("./engines/ssh.js"),
+};
+const WAITS = [1, 2, 4, 8, 15]; // seconds before each try that is made without being asked
+// What is not tried again without being asked: somebody or something meant it to end.
+const MEANT = new Set(["user", "desktop", "broker", "limit", "refused", "password", "certificate", "signed-out"]);
+const NO_ENGINE = "The viewer could not be loaded. Load the page again.";
+const LOST = "The connection was lost.";
+
+/**
+ * `say(state, told)` shows the states: asking, connecting, connected, needs, waiting, ended. `facts()` gives
+ * {width, height, layout} for the next token. `onClipboard(items)`: the desktop's clipboard has changed.
+ */
+export class Session {
+  constructor(page, { say, facts, onClipboard, onPolicy }) {
+    Object.assign(this, { page, say, facts, onClipboard, onPolicy });
+    this.engine = null; // of the connection that stands
+    this.turn = 0; // number of the try; what belongs to an older one is not listened to
+    this.lost = 0; // tries in a row that brought no picture
+    this.timer = 0;
+    this.loading = ENGINES[page.protocol]();
+    this.loading.catch(() => {}); // told by the first try
+  }
+
+  /** Connect, or connect again: a new token, and the old connection is let go. */
+  async open(credentials = {}) {
+    const turn = this.letGo();
+    this.say("asking", { again: this.lost });
+    try {
+      const facts = this.facts();
+      const told = await askToken(this.page, { ...facts, ...credentials });
+      if (turn !== this.turn) return;
+      if (told.needs) this.say("needs", told);
+      else await this.connect(turn, told, facts);
+    } catch (error) {
+      if (turn === this.turn) this.failed(error.message, error.code ?? "", error.again ?? true);
+    }
+  }
+
+  async connect(turn, told, facts) {
+    const { connect } = await this.loading.catch(() => { throw Object.assign(new Error(NO_ENGINE), { again: false }); });
+    if (turn !== this.turn) return;
+    this.onPolicy(told.clipboard);
+    this.say("connecting", {});
+    const events = {
+      onFrame: () => { if (turn === this.turn) this.stands(); },
+      onEnd: (words, graceful) => this.over(turn, told, words, graceful),
+      onClipboard: (items) => { if (turn === this.turn) this.onClipboard(items); },
+    };
+    const options = { ...told, ...facts, name: this.page.name };
+    try {
+      const engine = await connect(this.page.host, options, events);
+      if (turn !== this.turn) { engine.disconnect(); return; }
+      this.engine = engine;
+    } catch (error) {
+      await this.over(turn, told, error.message, false);
+    }
+  }
+
+  stands() {
+    this.lost = 0;
+    this.say("connected", {});
+  }
+
+  /** The connection has ended, or never came: the gateway knows why. */
+  async over(turn, told, words, graceful) {
+    if (turn !== this.turn) return;
+    this.engine = null;
+    const why = await askWhy(told.url, told.token);
+    if (turn !== this.turn) return;
+    if (graceful && !why.code) why.code = "desktop";
+    console.info("The desktop's connection ended:", words);
+    this.failed(why.reason || (graceful ? "The desktop ended the session." : LOST), why.code, true);
+  }
+
+  failed(words, code, again) {
+    if (code === "password") { this.say("needs", { needs: ["login", "password"], words }); return; }
+    if (!again || MEANT.has(code) || this.lost >= WAITS.length) { this.say("ended", { words, code }); return; }
+    const seconds = WAITS[this.lost];
+    this.lost += 1;
+    this.say("waiting", { words, seconds });
+    this.timer = setTimeout(() => this.open(), seconds * 1000);
+  }
+
+  /** No more by itself; answers the number of the next try. */
+  letGo() {
+    clearTimeout(this.timer);
+    this.turn += 1;
+    this.engine?.disconnect();
+    this.engine = null;
+    return this.turn;
+  }
+
+  /** Because the person said so; tries begin anew. */
+  reopen(credentials) {
+    this.lost = 0;
+    return this.open(credentials);
+  }
+
+  /** Leave the desktop as it is. */
+  leave() {
+    this.letGo();
+    this.say("ended", { words: "You have disconnected. Your desktop goes on as you left it.", code: "user" });
+  }
+}
