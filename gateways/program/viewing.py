@@ -6,7 +6,7 @@ await: when the session ends, whoever ended it, the engine is cancelled.
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,14 +81,30 @@ class Visit:
         data = bytearray()
         while len(data) < count:
             data += await self.receive()
-        self._rest += data[count:]
+        self.unread(bytes(data[count:]))
         return bytes(data[:count])
+
+    def unread(self, data: bytes) -> None:
+        """Give back what `receive` gave: the next one gives it again."""
+        self._rest[:0] = data
 
     async def _tried(self, sending: Awaitable[None]) -> None:
         try:
             await sending
         except ConnectionError:
             raise Gone from None
+
+
+async def first_of(*ways: Coroutine[Any, Any, Ending]) -> Ending:
+    """Run them side by side until one is over: its end is that of all. Raises what it raised."""
+    tasks = [asyncio.ensure_future(each) for each in ways]
+    try:
+        over, _others = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for each in tasks:
+            each.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    return next(each for each in tasks if each in over).result()
 
 
 Engine = Callable[[Visit], Awaitable[Ending]]

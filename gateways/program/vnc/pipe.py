@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 
-from gateways.program.viewing import Ending, Failed, Gone, Visit
+from gateways.program.viewing import Ending, Failed, Gone, Visit, first_of
 from gateways.program.vnc.clipboard import Filter
 from gateways.program.vnc.server import NONE, VNC, Server
 from gateways.program.vnc.stream import NotUnderstood
@@ -22,19 +22,7 @@ async def pipe(visit: Visit, server: Server, policy: Clipboard) -> Ending:
     except TimeoutError:
         raise Gone from None
     rules = Filter(policy)
-    ways = [asyncio.ensure_future(each) for each in (up(visit, server, rules), down(visit, server, rules))]
-    try:
-        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for each in ways:
-            each.cancel()
-        outcomes = await asyncio.gather(*ways, return_exceptions=True)
-    for outcome in outcomes:
-        if not isinstance(outcome, asyncio.CancelledError):
-            if isinstance(outcome, BaseException):
-                raise outcome
-            return outcome
-    raise asyncio.CancelledError
+    return await first_of(up(visit, server, rules), down(visit, server, rules))
 
 
 async def begin(visit: Visit, server: Server) -> None:

@@ -1,0 +1,1 @@
+"""SSH: a terminal in the page; the gateway is the SSH client."""
