@@ -72,7 +72,7 @@ class Gate:
     def _tell(self, error: Refused, client_ip: str, session_id: str) -> None:
         extra = {"session": session_id, "code": error.code, "client": client_ip}
         log.warning("session.refused", extra={**extra, "why": str(error)})
-        self.registry.refuse(Refusal(self.clock(), str(error), client_ip, session_id))
+        self.registry.refuse(Refusal(self.clock(), str(error), client_ip, session_id, error.code))
 
 
 def judge(session: Session, grant: Grant, origin: str, client_ip: str) -> None:

@@ -1,6 +1,7 @@
 """What a request handler is given: `request.app[HOUSE]`."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from aiohttp import web
@@ -23,6 +24,18 @@ class Forwarder(Protocol):
         """Listen for who may come; the port. Closed by `session.on_close`. Raises NoPort."""
 
 
+@dataclass
+class Figures:
+    """What is only shown: in Status and in /metrics."""
+
+    started_at: float = 0.0
+    certificate: str = ""  # SHA-256 of what browsers are shown
+    browsers: Callable[[], int] = int  # connections just now
+    broker_reachable: bool = False
+    pages: int = 0
+    pages_failed: int = 0  # because the broker did not answer
+
+
 @dataclass(frozen=True)
 class House:
     """The parts of one gateway."""
@@ -33,6 +46,7 @@ class House:
     registry: Registry
     gate: Gate
     ports: Forwarder
+    figures: Figures = field(default_factory=Figures)
 
 
 HOUSE = web.AppKey("house", House)

@@ -4,10 +4,12 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from gateways.program.sessions import By, Session
 from gateways.wire import Opening
 
+T = TypeVar("T")
 Clock = Callable[[], float]  # Unix seconds
 REMEMBERED = 2_000  # ended sessions whose end can still be asked for (`/viewer/v1/why`)
 UNTOLD = 10_000  # endings kept for a broker that is away
@@ -38,6 +40,17 @@ class Refusal:
     why: str
     client_ip: str
     id: str = ""
+    code: str = ""
+
+
+@dataclass
+class Totals:
+    """Since the start; bytes of sessions that have ended."""
+
+    ended: int = 0
+    refused: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
 
 
 class Registry:
@@ -49,8 +62,10 @@ class Registry:
         self.news = asyncio.Event()  # the broker should hear of something at once
         self.closed: deque[Session] = deque(maxlen=UNTOLD)
         self.refused: deque[Refusal] = deque(maxlen=REFUSALS)
+        self.totals = Totals()
         self._live: dict[str, Session] = {}
         self._past: dict[str, Session] = {}
+        self._turned_away: dict[str, Refusal] = {}
 
     def __len__(self) -> int:
         return len(self._live)
@@ -66,6 +81,16 @@ class Registry:
     def past(self, session_id: str) -> Session | None:
         """One of the last that ended, or None."""
         return self._past.get(session_id)
+
+    def turned_away(self, session_id: str) -> Refusal | None:
+        """The last refusal of one that lives or has lived, or None."""
+        return self._turned_away.get(session_id)
+
+    def knows_origin(self, origin: str) -> bool:
+        """Whether any session, now or before, is for pages of this origin."""
+        return bool(origin) and any(
+            each.opening.origin == origin for known in (self._live, self._past) for each in known.values()
+        )
 
     def add(self, opening: Opening) -> Session:
         """Take an opening; it waits for who may come. Raises Full."""
@@ -85,10 +110,11 @@ class Registry:
 
     def _ended(self, session: Session) -> None:
         del self._live[session.id]
-        self._past[session.id] = session
-        while len(self._past) > REMEMBERED:
-            del self._past[next(iter(self._past))]
+        remember(self._past, session.id, session)
         self.closed.append(session)
+        self.totals.ended += 1
+        self.totals.bytes_in += session.bytes_in
+        self.totals.bytes_out += session.bytes_out
         self.news.set()
 
     def close(self, ids: Iterable[str], reason: str, by: By) -> int:
@@ -111,6 +137,9 @@ class Registry:
     def refuse(self, refusal: Refusal) -> None:
         """Keep it for the broker."""
         self.refused.append(refusal)
+        self.totals.refused += 1
+        if refusal.id in self._live or refusal.id in self._past:
+            remember(self._turned_away, refusal.id, refusal)
         self.news.set()
 
     def acknowledged(self, closed: Iterable[Session], refused: Iterable[Refusal]) -> None:
@@ -118,3 +147,10 @@ class Registry:
         heard, known = set(closed), set(refused)
         self.closed = deque((each for each in self.closed if each not in heard), maxlen=UNTOLD)
         self.refused = deque((each for each in self.refused if each not in known), maxlen=REFUSALS)
+
+
+def remember(kept: dict[str, T], name: str, value: T) -> None:
+    """Keep the last REMEMBERED ones."""
+    kept[name] = value
+    while len(kept) > REMEMBERED:
+        del kept[next(iter(kept))]

@@ -22,28 +22,28 @@ class State:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.folder = folder
         self.key = own_key(folder / "gateway.key")
-        self._file = folder / "gateway.json"
+        self.file = folder / "gateway.json"
         known = self._read()
         self.uid = str(known.get("uid", ""))  # "" until the broker has said hello
         self.broker_key = self._broker_key(str(known.get("broker_key", "")))  # None until it was fetched
 
     def _read(self) -> dict[str, Any]:
         try:
-            return dict(json.loads(self._file.read_text())) if self._file.exists() else {}
+            return dict(json.loads(self.file.read_text())) if self.file.exists() else {}
         except ValueError:
-            raise BadState(f"{self._file} is damaged: remove it, and save the gateway's page at the broker") from None
+            raise BadState(f"{self.file} is damaged: remove it, and save the gateway's page at the broker") from None
 
     def _broker_key(self, text: str) -> Ed25519PublicKey | None:
         try:
             return public_key(text) if text else None
         except ValueError:
-            raise BadState(f"{self._file} holds no broker key that can be read: remove it") from None
+            raise BadState(f"{self.file} holds no broker key that can be read: remove it") from None
 
     def learn(self, *, uid: str = "", broker_key: Ed25519PublicKey | None = None) -> None:
         """Remember the number or the key that the broker has given."""
         self.uid, self.broker_key = uid or self.uid, broker_key or self.broker_key
         told = {"uid": self.uid, "broker_key": public_text(self.broker_key) if self.broker_key else ""}
-        write_private(self._file, (json.dumps(told) + "\n").encode())
+        write_private(self.file, (json.dumps(told) + "\n").encode())
 
 
 def own_key(path: Path) -> Ed25519PrivateKey:

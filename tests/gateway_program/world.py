@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from gateways.program.ports import Ports
 
 from gateways.program.gate import Gate
+from gateways.program.house import House
 from gateways.program.registry import Limits, Registry
+from gateways.program.settings import load
 from gateways.program.state import State
 from gateways.wire import Grant, Opening, destination, make_token
 
@@ -65,3 +68,10 @@ class World:
             "destination": destination(opening.host, opening.port), "redeem": opening.redeem,
         }  # fmt: skip
         return make_token(self.broker, Grant(**{**said, **more}), at=self.clock())
+
+
+def house_of(world: World, *arguments: str) -> House:
+    """What handlers are given, with these settings; no port is opened."""
+    settings = load(["--broker", "http://127.0.0.1:1", "--data", str(world.folder), *arguments])
+    ports = Ports(settings.first_port, settings.last_port, "127.0.0.1", world.clock)
+    return House(settings, world.state, world.clock, world.registry, world.gate, ports)

@@ -1,0 +1,179 @@
+"""The broker's pages, passed on as they come, both ways (DESIGN 9)."""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import AsyncIterator
+
+import aiohttp
+from aiohttp import web
+from yarl import URL
+
+from gateways.program.broker import Broker
+from gateways.program.headers import to_broker, to_browser
+from gateways.program.house import HOUSE, House
+from gateways.wire import FORWARD_HEADER, Call, sign_forward
+
+log = logging.getLogger(__name__)
+BROKER = web.AppKey("broker", Broker)
+BODY_LIMIT = 64 * 1024 * 1024  # bytes of what a browser sends
+CHUNK = 65_536
+STALLED = 30  # seconds without a byte from a browser that sends, or to one that reads
+SENDING = 600  # seconds for all of a browser's body
+OF_ONE_CLIENT = 64  # requests under way at a time
+NOT_PASSED_ON = ("/agent/", "/gateway/", "/control/", "/viewer/", "/app/", "/metrics")  # machines do not come this way
+
+
+class Trouble(Exception):
+    """It cannot be passed on; the status and the words of the page that says so."""
+
+    def __init__(self, status: int, words: str) -> None:
+        super().__init__(words)
+        self.status = status
+
+
+class Busy(Counter[str]):
+    """Requests under way, by client."""
+
+
+BUSY = web.AppKey("busy", Busy)
+
+
+async def serve(request: web.Request) -> web.StreamResponse:
+    """Whatever is none of our own addresses."""
+    house, busy, client = request.app[HOUSE], request.app[BUSY], request.remote or ""
+    busy[client] += 1
+    try:
+        if busy[client] > OF_ONE_CLIENT:
+            raise Trouble(429, "Too many requests from your address at the same time.")
+        return await passed_on(request, house, request.app[BROKER])
+    except Trouble as error:
+        return page(error)
+    finally:
+        busy[client] -= 1
+        if not busy[client]:
+            del busy[client]
+
+
+async def passed_on(request: web.Request, house: House, broker: Broker) -> web.StreamResponse:
+    """Ask the broker, and give its answer as it comes. Raises Trouble as long as nothing was answered."""
+    url = target(request, house.settings.broker)
+    if broker.http is None:
+        raise away(house, "it has not been found yet")
+    body = Body(request) if request.body_exists else None
+    asking = broker.http.request(
+        request.method, url, headers=headers(request, house), data=body and body.chunks(), allow_redirects=False
+    )
+    try:
+        async with asking as answer:
+            house.figures.pages += 1
+            return await answered(request, answer, house.settings.broker)
+    except Trouble:
+        raise
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        if body and body.trouble:
+            raise body.trouble from None
+        raise away(house, str(error) or type(error).__name__) from None
+
+
+def target(request: web.Request, broker: str) -> URL:
+    """Where at the broker. Raises Trouble for what is no page of its."""
+    raw = request.raw_path
+    if not raw.startswith("/") or "#" in raw:
+        raise Trouble(400, "That is no address of a page.")
+    if request.path.startswith(NOT_PASSED_ON):
+        raise Trouble(404, "There is no such page.")
+    if "upgrade" in request.headers.get("Connection", "").lower():
+        raise Trouble(400, "Only pages are passed on here.")
+    return URL(broker + raw, encoded=True)
+
+
+def headers(request: web.Request, house: House) -> dict[str, str]:
+    """The browser's, and what we vouch for: who it is, and at what address it asked."""
+    call = Call(request.method, request.raw_path)
+    made = to_broker(request.headers.items())
+    made["X-Forwarded-Proto"], made["X-Forwarded-Host"] = "https", request.host
+    if house.state.uid:
+        client, at = request.remote or "", house.clock()
+        made[FORWARD_HEADER] = sign_forward(house.state.key, house.state.uid, client, call, at=at)
+    return made  # type: ignore[return-value]
+
+
+async def answered(request: web.Request, answer: aiohttp.ClientResponse, broker: str) -> web.StreamResponse:
+    """The broker's answer, chunk by chunk; from its first byte on there is no other page to show."""
+    here = f"https://{request.host}"
+    sent = web.StreamResponse(status=answer.status, reason=answer.reason)
+    sent.headers.extend(to_browser(answer.headers.items(), broker, here))
+    try:
+        await sent.prepare(request)
+        async for chunk in answer.content.iter_chunked(CHUNK):
+            async with asyncio.timeout(STALLED):
+                await sent.write(chunk)
+        await sent.write_eof()
+    except (aiohttp.ClientError, TimeoutError, OSError):  # either end is gone: the browser is to see that it is not all
+        if request.transport is not None:
+            request.transport.abort()
+    return sent
+
+
+class Body:
+    """What the browser sends, within limits."""
+
+    def __init__(self, request: web.Request) -> None:
+        if (request.content_length or 0) > BODY_LIMIT:
+            raise too_large()
+        self.request = request
+        self.trouble: Trouble | None = None  # why it was not passed on
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """As they come. Raises Trouble, which is kept too: the client library hides it."""
+        size, end = 0, asyncio.get_running_loop().time() + SENDING
+        try:
+            while chunk := await self._next(end):
+                size += len(chunk)
+                if size > BODY_LIMIT:
+                    raise too_large()
+                yield chunk
+        except TimeoutError:
+            self.trouble = Trouble(408, "What you sent did not come in time.")
+            raise self.trouble from None
+        except Trouble as error:
+            self.trouble = error
+            raise
+
+    async def _next(self, end: float) -> bytes:
+        left = end - asyncio.get_running_loop().time()
+        async with asyncio.timeout(min(STALLED, left)):
+            return await self.request.content.readany()
+
+
+def too_large() -> Trouble:
+    """Both for what is announced and for what comes unannounced."""
+    return Trouble(413, f"More than {BODY_LIMIT // 1024 // 1024} MB cannot be sent.")
+
+
+def away(house: House, why: str) -> Trouble:
+    """The broker does not answer: logged for the administrator, in words for the user."""
+    house.figures.pages_failed += 1
+    log.warning("page.broker_away", extra={"broker": house.settings.broker, "why": why})
+    return Trouble(502, "The connection broker does not answer just now. Open sessions go on. Please try again soon.")
+
+
+PAGE = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<meta name="color-scheme" content="light dark"><title>{title}</title></head>
+<body><h1>{title}</h1><p>{words}</p><p><a href="/">To the first page</a></p></body></html>
+"""
+TITLES = {502: "The broker is away", 404: "Not found", 413: "Too large", 408: "Too slow", 429: "Too many requests"}
+
+
+def page(error: Trouble) -> web.Response:
+    """What a person reads. All the words are our own."""
+    text = PAGE.format(title=TITLES.get(error.status, "That does not work"), words=error)
+    said = {"Cache-Control": "no-store", "Content-Security-Policy": "default-src 'none'"}
+    if error.status in (429, 502):
+        said["Retry-After"] = "5"
+    answer = web.Response(status=error.status, text=text, content_type="text/html", headers=said)
+    if error.status in (408, 413):
+        answer.force_close()  # the rest of what was sent is not read
+    return answer

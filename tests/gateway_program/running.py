@@ -1,0 +1,128 @@
+"""The program itself, as a process, beside a scripted broker."""
+
+import base64
+import http.client
+import json
+import os
+import secrets
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from broker.settings import BASE_DIR
+from gateways.wire import Call, Grant, Opening, destination, make_token, public_key, sign_call
+from tests.gateway_program.scripted import Scripted
+from tests.gateway_program.world import UID
+from tests.services import wait_for
+
+
+@dataclass
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+
+    @property
+    def told(self) -> Any:
+        """As JSON."""
+        return json.loads(self.body)
+
+
+class Program:
+    """`python -m gateways.program` on a free port of 127.0.0.1. `end` or `kill` it."""
+
+    def __init__(self, broker: Scripted, data: Path, *more: str, host: str = "127.0.0.1") -> None:
+        self.broker, self.data = broker, data
+        command = [sys.executable, "-m", "gateways.program", "--broker", broker.url, "--data", str(data)]
+        # Tests in the same network namespace take ports above; these few are tried by nobody else.
+        listen = f"[{host}]:0" if ":" in host else f"{host}:0"
+        words = ["--listen", listen, "--ports", "21301-21340", "--drain-seconds", "0", *more]
+        self.process = subprocess.Popen(
+            command + words,
+            cwd=BASE_DIR,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.lines: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        wait_for(lambda: bool(self.logged("gateway.ready")) or self.process.poll() is not None, 20, "ready")
+        if self.process.poll() is not None:
+            self.kill()
+            raise AssertionError("".join(self.lines))
+        self.port = int(self.logged("gateway.ready")[0]["port"])
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.lines.append(line)
+
+    def logged(self, event: str) -> list[dict[str, Any]]:
+        """All lines about that."""
+        lines = [json.loads(line) for line in list(self.lines) if line.startswith("{")]
+        return [line for line in lines if line["event"] == event]
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """In order; the exit code."""
+        self.process.send_signal(number)
+        try:
+            return self.process.wait(15)
+        finally:
+            self.kill()
+
+    def kill(self) -> None:
+        """At once."""
+        self.process.kill()
+        self.process.wait()
+        self._reader.join()
+        assert self.process.stderr is not None
+        self.process.stderr.close()
+
+    def socket(self, timeout: float = 10) -> ssl.SSLSocket:
+        """Through the TLS handshake."""
+        context = ssl._create_unverified_context()
+        return context.wrap_socket(socket.create_connection(("127.0.0.1", self.port), timeout))
+
+    def ask(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Answer:
+        """One request on a connection of its own."""
+        context = ssl._create_unverified_context()
+        connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=15, context=context)
+        try:
+            connection.request(method, path, body, headers or {})
+            answer = connection.getresponse()
+            return Answer(answer.status, answer.msg, answer.read())
+        finally:
+            connection.close()
+
+    def control(self, name: str, told: Any, audience: str = UID, at: float | None = None) -> Answer:
+        """A call of the broker."""
+        body, path = json.dumps(told).encode(), f"/control/v1/{name}"
+        call = Call("POST", path, body)
+        signature = sign_call(self.broker.key, "broker", audience, call, at=time.time() if at is None else at)
+        return self.ask("POST", path, body, {"Authorization": signature})
+
+    def register(self) -> dict[str, Any]:
+        """What Save does at the broker."""
+        wait_for(lambda: bool(self.logged("broker.pinned")), 5, "the broker's key is known")
+        nonce = base64.b64encode(secrets.token_bytes(16)).decode()
+        told: dict[str, Any] = self.control("hello", {"gateway": UID, "nonce": nonce}, "gateway").told
+        self.broker.gateway_key = public_key(told["key"])
+        return told
+
+    def token(self, opening: Opening, **more: Any) -> str:
+        """As the broker makes it, now."""
+        said: dict[str, Any] = {
+            "id": opening.id, "audience": (UID,), "user": opening.user, "protocol": opening.protocol,
+            "destination": destination(opening.host, opening.port), "redeem": opening.redeem,
+        }  # fmt: skip
+        return make_token(self.broker.key, Grant(**{**said, **more}), at=time.time())

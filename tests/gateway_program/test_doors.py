@@ -1,0 +1,93 @@
+"""Ping, figures, and why a session ended."""
+
+import asyncio
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from gateways.program import doors
+from gateways.program.gate import Refused
+from tests.gateway_program.running import Answer, Program
+from tests.gateway_program.world import ORIGIN, World, house_of, opening
+
+
+def test_ping_says_ok_to_anybody(program: Program) -> None:
+    answer = program.ask("GET", "/app/system/ping")
+    assert (answer.status, answer.body) == (200, b"ok")
+
+
+def test_figures_are_for_this_machine(program: Program) -> None:
+    program.control("open", opening().json())
+    text = program.ask("GET", "/metrics").body.decode()
+    figures = {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line[0] != "#"}
+    assert figures['usher_gateway_sessions_waiting{protocol="rdp"}'] >= 1
+    assert figures["usher_gateway_ports_free"] <= 40
+    assert figures["usher_gateway_broker_reachable"] == 1
+    assert all(f"# TYPE {name.partition('{')[0]} " in text for name in figures)
+
+
+@pytest.mark.parametrize(
+    ("client", "may"),
+    [("127.0.0.1", True), ("::1", True), ("10.1.2.3", True), ("203.0.113.7", False), ("", False), ("garbage", False)],
+)
+def test_figures_are_for_nobody_else_unless_the_administrator_says_so(client: str, may: bool, tmp_path: Path) -> None:
+    house = house_of(World(tmp_path), "--metrics-from", "10.0.0.0/8")
+    assert doors.may_read_figures(house, client) is may
+
+
+def why(program: Program, token: str, **headers: str) -> Answer:
+    """As the page asks."""
+    return program.ask("POST", "/viewer/v1/why", json.dumps({"token": token}), headers)
+
+
+def test_a_page_learns_why_its_session_ended(program: Program) -> None:
+    asked = opening()
+    program.control("open", asked.json())
+    token = program.token(asked)
+    assert why(program, token).told == {"reason": "It is open.", "code": "open"}
+    program.control("close", {"ids": [asked.id], "reason": "The desktop was released."})
+    answer = why(program, token)
+    assert answer.told == {"reason": "The desktop was released.", "code": "broker"}
+    assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
+
+
+def test_an_old_token_still_tells_why(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = opening()
+    program.control("open", asked.json())
+    with monkeypatch.context() as patched:
+        patched.setattr(time, "time", lambda at=time.time: at() - 3600)
+        token = program.token(asked)
+    assert why(program, token).told["code"] == "open"
+
+
+def test_a_page_learns_why_nobody_was_let_in(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    session = world.registry.add(opening())
+    with pytest.raises(Refused):
+        asyncio.run(world.gate.admit(world.token(session.opening), "rdp", origin=ORIGIN, client_ip="203.0.113.9"))
+    assert doors.ending(house_of(world), session.id) == (
+        ORIGIN, "The session was opened for another address.", "wrong_address",
+    )  # fmt: skip
+
+
+def test_of_a_session_that_is_not_known_no_page_learns_anything(program: Program) -> None:
+    answer = why(program, program.token(opening()))
+    assert (answer.told["code"], answer.headers["Access-Control-Allow-Origin"]) == ("unknown", None)
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"token": 5}', b'{"token": "a.b.c"}', b"\xff", b"[" * 100_000])
+def test_without_a_token_nothing_is_told(program: Program, body: bytes) -> None:
+    answer = program.ask("POST", "/viewer/v1/why", body)
+    assert (answer.status, set(answer.told)) == (403, {"error", "detail"})
+
+
+def test_a_browser_may_ask_for_the_origin_of_a_session_only(program: Program) -> None:
+    program.control("open", opening().json())
+    asking = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+    allowed = program.ask("OPTIONS", "/viewer/v1/why", headers={**asking, "Origin": ORIGIN})
+    assert allowed.headers["Access-Control-Allow-Origin"] == ORIGIN
+    for origin in ("https://evil.example.test", "null", ""):
+        answer = program.ask("OPTIONS", "/viewer/v1/why", headers={**asking, "Origin": origin})
+        assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (204, None)
