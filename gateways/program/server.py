@@ -22,8 +22,10 @@ from gateways.program.listener import Listener, Room, watch
 from gateways.program.ports import Options, Ports
 from gateways.program.registry import Clock, Registry
 from gateways.program.settings import BadSettings, Settings
+from gateways.program.ssh import serve as ssh
 from gateways.program.state import State
 from gateways.program.tls import Certificate
+from gateways.program.vnc import serve as vnc
 
 log = logging.getLogger(__name__)
 KEEP_ALIVE = 75  # seconds; a balancer in front keeps its connections
@@ -33,7 +35,7 @@ SWEEP = 0.5  # seconds between two looks for sessions that are over
 # Nobody is told of what versions we are made, not even who sends no HTTP.
 web_response.SERVER_SOFTWARE = "usher-gateway"  # type: ignore[attr-defined]
 # GET /viewer/v1/<protocol>: a WebSocket whose handler asks the gate (house.gate.admit) before it opens anything.
-VIEWERS: Mapping[str, Handler] = {}
+VIEWERS: Mapping[str, Handler] = {"vnc": vnc.serve, "ssh": ssh.serve}
 
 
 def application(house: House, broker: Broker) -> web.Application:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from gateways.program.ports import Ports
 
 from gateways.program.gate import Gate
 from gateways.program.house import House
+from gateways.program.ports import Ports
 from gateways.program.registry import Limits, Registry
 from gateways.program.settings import load
 from gateways.program.state import State
