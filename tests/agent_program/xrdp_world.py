@@ -11,7 +11,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -176,7 +176,8 @@ def end(world: Desktop) -> None:
     for how in (signal.SIGTERM, signal.SIGKILL):
         for each in processes():
             if each.uid == uid:
-                os.kill(each.pid, how)
+                with suppress(ProcessLookupError):
+                    os.kill(each.pid, how)
     wait_for(lambda: not any(each.uid == uid for each in processes()), SETTLED, "the user's programs are gone")
     subprocess.run(["userdel", "-r", "-f", world.user], check=False, capture_output=True)
     subprocess.run(["groupdel", world.group], check=True)

@@ -6,6 +6,7 @@ shows: its edge in the middle is no longer upright.
 
 import socket
 import struct
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -123,3 +124,40 @@ class Painter:
 def padded(data: bytes) -> bytes:
     """To a multiple of four bytes."""
     return data + bytes(-len(data) % 4)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What a display shows."""
+
+    width: int
+    height: int
+    stride: int
+    pixels: bytes
+
+    def at(self, x: int, y: int) -> int:
+        """The colour there, as 0xRRGGBB."""
+        place = y * self.stride + 4 * x
+        return int.from_bytes(self.pixels[place : place + 3], "little")
+
+    def shows(self, rectangle: Rectangle, tolerance: int = 0) -> bool:
+        """Whether its halves are there, every pixel; `tolerance` for each colour, where a codec is lossy."""
+        return all(
+            near(self.at(x, y), colour, tolerance)
+            for half, colour in zip(rectangle.halves, (RED, BLUE), strict=True)
+            for y in range(half.y, half.y + half.height)
+            for x in range(half.x, half.x + half.width)
+        )
+
+
+def near(one: int, other: int, tolerance: int) -> bool:
+    """Whether two colours differ by no more than that in red, green and blue."""
+    return all(abs((one >> shift & 0xFF) - (other >> shift & 0xFF)) <= tolerance for shift in (0, 8, 16))
+
+
+def picture(display: str) -> Picture:
+    """A screenshot by xwd, whose file is a header of big-endian numbers, a table of colours, and the pixels."""
+    dumped = subprocess.run(["xwd", "-root", "-silent", "-display", display], capture_output=True, check=True).stdout
+    size, *numbers = struct.unpack(">25I", dumped[:100])
+    width, height, stride, colours = numbers[3], numbers[4], numbers[11], numbers[18]
+    return Picture(width, height, stride, dumped[size + 12 * colours :])

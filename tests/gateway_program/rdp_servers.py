@@ -27,7 +27,7 @@ from tests.agent_program.xrdp_world import PASSWORD, Desktop, answers, free_port
 from tests.gateway_program.painter import Painter
 from tests.services import wait_for
 
-PROGRAMS = ("freerdp-shadow-cli", "winpr-hash", "xterm", "xsetroot", "Xvnc")
+PROGRAMS = ("freerdp-shadow-cli", "winpr-hash", "xterm", "xsetroot", "xwd", "Xvnc")
 SESSION = """#!/bin/sh
 xsetroot -solid '#204060'
 openbox &
@@ -61,10 +61,10 @@ class Server:
     shared: str = ""  # the display that a shadow server shows, such as ":3"
 
     def painter(self) -> Painter:
-        """On the desktop's display; of xrdp's session once somebody is signed in."""
+        """On the desktop's display; of xrdp's session once somebody sees it. It blocks: no place for an event loop."""
         if self.shared:
             return Painter(int(self.shared[1:]))
-        wait_for(lambda: self.desktop.display is not None, SETTLED, "a session")
+        wait_for(lambda: self.desktop.connected, SETTLED, "somebody sees a session")
         display = self.desktop.display
         assert display is not None
         return Painter(display, Path(f"/home/{self.user}/.Xauthority"))
@@ -133,7 +133,7 @@ def managed(display: str) -> bool:
 def opened(folder: Path) -> None:
     """Other users reach into this folder of pytest's."""
     for each in (folder, *folder.parents[:2]):
-        each.chmod(0o755)
+        each.chmod(each.stat().st_mode | 0o055)
 
 
 def certificate(path: Path, key_path: Path) -> str:

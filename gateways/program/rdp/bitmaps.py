@@ -100,8 +100,9 @@ def read(update: bytes) -> list[Bitmap]:
         raise Garbled("a bitmap update of another kind")
     found, at = [], 4
     for _ in range(count):
-        *numbers, length = unpack("<9H", update, at, "a bitmap")
-        found.append(Bitmap(*numbers, part(update, at + HEAD, length, "a bitmap")))
+        left, top, right, bottom, width, height, bits, flags, length = unpack("<9H", update, at, "a bitmap")
+        data = part(update, at + HEAD, length, "a bitmap")
+        found.append(Bitmap(left, top, right, bottom, width, height, bits, flags, data))
         at += HEAD + length
     return found
 

@@ -72,11 +72,12 @@ def clipboard(policy: Clipboard) -> Filter | None:
     """Keeps to a policy; None: there is nothing to keep to. "in" is to the desktop, "out" from it."""
     if policy == "both":
         return None
-    free = lambda _message, _all: PASS  # noqa: E731
-    return Filter(
-        up=free if policy == "in" else Mute(),
-        down=free if policy == "out" else Mute(),
-    )
+    return Filter(up=anything if policy == "in" else Mute(), down=anything if policy == "out" else Mute())
+
+
+def anything(_message: bytes, _whole: bool) -> Ruling:
+    """The side that may give."""
+    return PASS
 
 
 class Mute:
@@ -112,7 +113,7 @@ ALLOWED = frozenset(("microsoft::windows::rds::displaycontrol", "microsoft::wind
 
 
 class Dynamic:
-    """Which dynamic channels there are: only those of the picture. Others (drives, USB, printers, cameras) never open."""
+    """Which dynamic channels there are: those of the picture. Others (drives, USB, printers, cameras) never open."""
 
     def __init__(self) -> None:
         self._open: set[int] = set()

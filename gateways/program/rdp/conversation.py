@@ -26,6 +26,9 @@ class Credentials:
     password: str = field(repr=False)
 
 
+NOBODY = Credentials("", "", "")
+
+
 @dataclass
 class Moves:
     """Bytes to be sent on."""
@@ -42,7 +45,7 @@ class Conversation:
         self.farewell = ""
         allowed = {DYNAMIC} | ({CLIPBOARD} if policy != "none" else set())
         self._wishes = mcs.Wishes(protocol, layout, frozenset(allowed))
-        self._credentials: Credentials | None = credentials
+        self._credentials = credentials  # until they are used
         self._policy = policy
         self._names: list[str] = []
         self._main = self._user = self._server = 0
@@ -100,9 +103,8 @@ class Conversation:
         moves.desktop.append(packet)
 
     def _introduced(self, data: bytes) -> bytes:
-        known, self._credentials = self._credentials, None
-        assert known is not None  # this step is taken once
-        return info.with_credentials(data, known.login, known.domain, known.password)
+        who, self._credentials = self._credentials, NOBODY
+        return info.with_credentials(data, who.login, who.domain, who.password)
 
     def _open_up(self, packet: bytes, moves: Moves) -> None:
         sent = mcs.read_sent(packet) if packet[0] == SLOW else None

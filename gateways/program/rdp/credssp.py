@@ -25,8 +25,9 @@ LONGEST = 65_536  # bytes of an answer
 ROUNDS = 4  # of tokens, at most: NTLM takes two
 # What pyspnego raises on tokens that make no sense.
 SENSELESS = (spnego.exceptions.SpnegoError, ValueError, struct.error, IndexError, KeyError, TypeError, AttributeError)
+WRONG = 0xC000_006D
 REJECTIONS = {
-    0xC000_006D: "The desktop does not accept this user name and password.",
+    WRONG: "The desktop does not accept this user name and password.",
     0xC000_006A: "The desktop does not accept this user name and password.",
     0xC000_0064: "The desktop does not accept this user name and password.",
     0xC000_006E: "The desktop says that a restriction of the account forbids signing in.",
@@ -40,6 +41,9 @@ REJECTIONS = {
     0xC000_0224: "The password must be changed before the first sign-in.",
     0xC000_0234: "The account is locked.",
 }
+
+
+Dialogue = Generator[bytes, bytes, bytes]
 
 
 class Rejected(Exception):
@@ -91,8 +95,8 @@ def public_key(certificate: bytes) -> bytes:
     return der.read(body, at)[1][1:]  # without the number of unused bits
 
 
-def dialogue(who: Credentials, host: str, certificate: bytes) -> Generator[bytes, bytes, None]:
-    """What to send; to be sent what the desktop answers. When it ends, the desktop has the credentials.
+def dialogue(who: Credentials, host: str, certificate: bytes) -> Dialogue:
+    """What to send; to be sent what the desktop answers. It returns the last thing to send: the credentials.
 
     Raises Garbled, and Rejected.
     """
@@ -112,7 +116,7 @@ def dialogue(who: Credentials, host: str, certificate: bytes) -> Generator[bytes
         expected = hashlib.sha256(TO_CLIENT + nonce + key).digest() if fresh else plus_one(key)
         if not secrets.compare_digest(context.unwrap(answer.key).data, expected):
             raise Garbled("proof of another TLS connection: somebody is in between")
-        yield request(sealed=context.wrap(credentials(who)).data)
+        return request(sealed=context.wrap(credentials(who)).data)  # which is not answered
     except SENSELESS as error:
         raise Garbled(f"NTLM that makes no sense ({type(error).__name__})") from None
 

@@ -63,7 +63,7 @@ def _change_core(made: bytearray, at: int, length: int, wishes: Wishes) -> None:
 
 
 def _change_channels(made: bytearray, at: int, length: int, allowed: frozenset[str]) -> list[str]:
-    (count,) = unpack("<I", made, at + 4, "the list of channels")
+    (count,) = unpack("<I", bytes(made[at + 4 : at + 8]), 0, "the list of channels")
     if count > MOST_CHANNELS or 8 + 12 * count > length:
         raise Garbled("more channels than there can be")
     names = []

@@ -1,0 +1,183 @@
+"""To the desktop: TCP, the choice of security, TLS with the certificate that we expect, and NLA where it is demanded.
+
+Whatever goes wrong is said twice: in words for the person, in RDCleanPath's numbers for the page.
+"""
+
+import asyncio
+import errno
+import functools
+import hashlib
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from gateways.program.rdp import credssp, der, x224
+from gateways.program.rdp.cleanpath import (
+    BAD_CERTIFICATE,
+    HANDSHAKE_FAILURE,
+    NO_ANSWER,
+    REFUSED_BY_HOST,
+    RESET,
+    TIMED_OUT,
+    UNAUTHORIZED,
+    UNREACHABLE,
+    Failure,
+)
+from gateways.program.rdp.conversation import Credentials
+from gateways.program.rdp.reading import Garbled
+from gateways.program.sessions import By, Session
+from gateways.program.viewing import Failed
+
+CONNECT_SECONDS = 8  # for TCP
+ANSWER_SECONDS = 10  # for each answer after that
+READ_SIZE = 65_536
+KEEPALIVE = ((socket.TCP_KEEPIDLE, 30), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 3))
+TROUBLES = {
+    errno.ECONNREFUSED: ("The desktop refuses the connection: nothing listens on its RDP port.", REFUSED_BY_HOST),
+    errno.ETIMEDOUT: ("The desktop does not answer: it may be off, or a firewall is in between.", NO_ANSWER),
+    errno.EHOSTUNREACH: ("The gateway finds no way to the desktop.", UNREACHABLE),
+    errno.ENETUNREACH: ("The gateway finds no way to the desktop.", UNREACHABLE),
+}
+ASK_FIRST = "The desktop wants the password before it shows anything (NLA): connect again and give it."
+
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class NoDesktop(Failed):
+    """It was not reached, or is not what it should be."""
+
+    def __init__(self, words: str, failure: Failure, by: By = "desktop") -> None:
+        super().__init__(words, by)
+        self.failure = failure
+
+
+@dataclass(frozen=True, slots=True)
+class Desktop:
+    """A desktop behind TLS that has let us in."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    certificate: bytes
+    protocol: int
+    flags: int
+
+
+@asynccontextmanager
+async def connected(host: str, port: int) -> AsyncIterator[Streams]:
+    """TCP to a desktop, until the block ends. Raises NoDesktop."""
+    try:
+        reader, writer = await asyncio.wait_for(asyncio.open_connection(host, port, limit=READ_SIZE), CONNECT_SECONDS)
+    except OSError as error:  # TimeoutError is one
+        words, winsock = TROUBLES.get(error.errno or 0, TROUBLES[errno.ETIMEDOUT])
+        raise NoDesktop(words, Failure(winsock=winsock)) from None
+    plug: socket.socket = writer.get_extra_info("socket")
+    plug.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # a desktop that vanishes is noticed in a minute
+    for option, value in KEEPALIVE:
+        plug.setsockopt(socket.IPPROTO_TCP, option, value)
+    try:
+        yield reader, writer
+    finally:
+        writer.transport.abort()
+
+
+async def secured(session: Session, who: Credentials, streams: Streams) -> Desktop:
+    """Agree on TLS or NLA, and do it. Raises NoDesktop."""
+    try:
+        return await agreed(session, who, *streams)
+    except Garbled as error:
+        words = f"What answers in the desktop's place is no RDP server that the gateway understands: {error}."
+        raise NoDesktop(words, Failure(winsock=RESET)) from None
+    except credssp.Rejected as error:
+        raise NoDesktop(str(error), Failure(http=UNAUTHORIZED)) from None
+    except ssl.SSLError as error:
+        words = f"The desktop offers no TLS that is safe enough ({error.reason or 'no reason given'})."
+        raise NoDesktop(words, Failure(tls=HANDSHAKE_FAILURE)) from None
+    except TimeoutError:
+        raise NoDesktop("The desktop took the connection, but does not answer.", Failure(http=TIMED_OUT)) from None
+    except (OSError, asyncio.IncompleteReadError):
+        words = "The desktop ended the connection before it let anybody in."
+        raise NoDesktop(words, Failure(winsock=RESET)) from None
+
+
+async def agreed(
+    session: Session, who: Credentials, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> Desktop:
+    """The steps of it. Raises NoDesktop, Garbled, Rejected, OSError, IncompleteReadError."""
+    chosen = await negotiated(reader, writer, x224.TLS | (x224.NLA if who.password else 0))
+    await asyncio.wait_for(writer.start_tls(context()), ANSWER_SECONDS)
+    certificate = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    session.certificate = expected(hashlib.sha256(certificate).hexdigest(), session.opening.pin)
+    if chosen.protocol == x224.NLA:
+        await introduced(credssp.dialogue(who, session.opening.host, certificate), reader, writer)
+    return Desktop(reader, writer, certificate, chosen.protocol, chosen.flags)
+
+
+async def negotiated(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, protocols: int) -> x224.Confirm:
+    """What the desktop chose of these. Raises NoDesktop, Garbled, OSError, IncompleteReadError."""
+    writer.write(x224.request(protocols))
+    head = await read(reader, 4)
+    chosen = x224.read_confirm(head + await read(reader, x224.length(head) - 4))
+    if chosen.failure == x224.NLA_REQUIRED and not protocols & x224.NLA:
+        raise NoDesktop(ASK_FIRST, Failure(http=UNAUTHORIZED))
+    if chosen.failure or chosen.protocol not in (x224.TLS, x224.NLA) or not chosen.protocol & protocols:
+        words = x224.FAILURES.get(chosen.failure or 2, "it demands a kind of security that the gateway does not know")
+        raise NoDesktop(f"The desktop cannot be reached safely: {words}.", Failure(tls=HANDSHAKE_FAILURE))
+    return chosen
+
+
+@functools.cache
+def context() -> ssl.SSLContext:
+    """TLS 1.2 or newer. Desktops sign their certificates themselves: it is their fingerprint that counts."""
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    made.check_hostname = False
+    made.verify_mode = ssl.CERT_NONE
+    made.minimum_version = ssl.TLSVersion.TLSv1_2
+    return made
+
+
+def expected(fingerprint: str, pin: str) -> str:
+    """The fingerprint, where it is the pinned one or none is pinned yet. Raises NoDesktop."""
+    if pin and pin.lower() != fingerprint:
+        words = (
+            "The desktop's certificate has changed, so it may be another machine: nothing was sent to it. "
+            f"Expected {pin[:16].lower()}…, found {fingerprint[:16]}…. Ask your administrator."
+        )
+        raise NoDesktop(words, Failure(tls=BAD_CERTIFICATE))
+    return fingerprint
+
+
+async def introduced(dialogue: credssp.Dialogue, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Carry out an exchange of CredSSP. Raises Garbled, Rejected, OSError, IncompleteReadError."""
+    sent, request = 1, next(dialogue)
+    while True:
+        writer.write(request)
+        try:
+            request = dialogue.send(await element(reader, sent))
+        except StopIteration as end:
+            writer.write(end.value)
+            return
+        sent += 1
+
+
+async def element(reader: asyncio.StreamReader, sent: int) -> bytes:
+    """One DER element."""
+    try:
+        head = await read(reader, 2)
+        head += await read(reader, head[1] & 0x7F if head[1] & 0x80 else 0)
+        count = der.total(head)
+        if count is None or count > credssp.LONGEST:
+            raise Garbled("a TSRequest that is too long")
+        return head + await read(reader, count - len(head))
+    except (asyncio.IncompleteReadError, ConnectionError):
+        if sent < 2:
+            raise
+        # Some servers hang up in the place of an error; the one thing that was said is the proof of the password.
+        raise credssp.Rejected(credssp.REJECTIONS[credssp.WRONG]) from None
+
+
+async def read(reader: asyncio.StreamReader, count: int) -> bytes:
+    """So many bytes, in time."""
+    return await asyncio.wait_for(reader.readexactly(count), ANSWER_SECONDS)

@@ -1,0 +1,153 @@
+"""`GET /viewer/v1/rdp`: the browser's IronRDP brings its token, the gateway a desktop that has let the user in."""
+
+import asyncio
+import logging
+
+from aiohttp import WSMsgType, web
+
+from gateways.program.gate import Refused
+from gateways.program.house import HOUSE
+from gateways.program.rdp import cleanpath, der, x224
+from gateways.program.rdp.cleanpath import Failure, Request
+from gateways.program.rdp.conversation import Conversation, Credentials
+from gateways.program.rdp.dial import READ_SIZE, Desktop, NoDesktop, connected, secured
+from gateways.program.rdp.framing import LONGEST_MESSAGE
+from gateways.program.rdp.reading import Garbled
+from gateways.program.viewing import HEARTBEAT, HELLO_SECONDS, Ending, Gone, Visit, part, until_ended
+
+log = logging.getLogger(__name__)
+PICTURE_SECONDS = 30  # from RDCleanPath's answer to the first picture
+ABNORMAL = 1006  # close code of a connection that ended without a word
+
+
+async def serve(request: web.Request) -> web.WebSocketResponse:
+    """One viewer, from its first message to its end."""
+    house = request.app[HOUSE]
+    socket = web.WebSocketResponse(max_msg_size=LONGEST_MESSAGE, compress=False, heartbeat=HEARTBEAT)
+    await socket.prepare(request)
+    try:
+        token = (await asked(socket)).token
+        origin, client = request.headers.get("Origin", ""), request.remote or ""
+        session = await house.gate.admit(token, "rdp", origin=origin, client_ip=client)
+    except (Garbled, Refused, Gone) as error:
+        known = isinstance(error, Refused)
+        await told(socket, Failure(http=cleanpath.FORBIDDEN if known else cleanpath.BAD_REQUEST))
+        await part(request, socket, "")
+        return socket
+    session.connections += 1
+    try:
+        await until_ended(Visit(house, session, socket, {}), viewed)
+    finally:
+        session.connections -= 1
+        session.close("The connection broke off.", "gateway", house.clock())  # counts only where nobody did before
+    log.info("rdp.ended", extra={"session": session.id, "reason": session.reason, "by": session.by})
+    await part(request, socket, "")
+    return socket
+
+
+async def asked(socket: web.WebSocketResponse) -> Request:
+    """The browser's RDCleanPath request, in however many messages. Raises Garbled, Gone."""
+    data, total = b"", None
+    try:
+        async with asyncio.timeout(HELLO_SECONDS):
+            while total is None or len(data) < total:
+                message = await socket.receive()
+                if message.type != WSMsgType.BINARY:
+                    raise Gone
+                data += message.data
+                total = der.total(data)
+                if max(len(data), total or 0) > cleanpath.LONGEST:
+                    raise Garbled("an RDCleanPath request that is too long")
+    except TimeoutError:
+        raise Gone from None
+    return cleanpath.read_request(data)
+
+
+async def told(socket: web.WebSocketResponse, failure: Failure) -> None:
+    """Tell the page, if it is still there, why there is no desktop."""
+    try:
+        await socket.send_bytes(failure.pdu())
+    except ConnectionError:
+        log.debug("rdp.page_gone")
+
+
+async def viewed(visit: Visit) -> Ending:
+    """Dial, then pass on what both say. Raises Failed, Gone."""
+    session, opening = visit.session, visit.session.opening
+    who = Credentials(opening.login, opening.domain, session.spend_password())
+    try:
+        async with connected(opening.host, opening.port) as streams:
+            desktop = await secured(session, who, streams)
+            talk = Conversation(who, opening.clipboard, desktop.protocol, opening.layout)
+            del who  # from here on only the conversation knows the password, until the desktop is told
+            shown = x224.confirm(x224.TLS, desktop.flags)  # the browser has no part in NLA
+            address = f"{opening.host}:{opening.port}"
+            await visit.send(cleanpath.response(address, shown, desktop.certificate))
+            return await relayed(visit, desktop, talk)
+    except NoDesktop as error:
+        await told(visit.socket, error.failure)
+        raise
+
+
+async def relayed(visit: Visit, desktop: Desktop, talk: Conversation) -> Ending:
+    """Both directions, until one of them ends."""
+    waiting = {
+        asyncio.ensure_future(each) for each in (up(visit, desktop, talk), down(visit, desktop, talk), drawn(talk))
+    }
+    try:
+        while True:
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for ending in [each.result() for each in done]:
+                if ending:
+                    return ending
+    except Gone:
+        broken = visit.socket.close_code == ABNORMAL
+        return ("The connection to the browser broke off.", "gateway") if broken else ("The viewer was closed.", "user")
+    finally:
+        for each in waiting:
+            each.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def up(visit: Visit, desktop: Desktop, talk: Conversation) -> Ending:
+    """From the browser to the desktop; waits where the desktop reads slowly. Raises Gone."""
+    while True:
+        try:
+            moves = talk.up(await visit.receive())
+        except Garbled as error:
+            return f"The browser sent what the gateway does not understand: {error}.", "gateway"
+        for each in moves.browser:
+            await visit.send(each)
+        try:
+            desktop.writer.writelines(moves.desktop)
+            await desktop.writer.drain()
+        except OSError:
+            return gone(talk)
+
+
+async def down(visit: Visit, desktop: Desktop, talk: Conversation) -> Ending:
+    """From the desktop to the browser; waits where the browser reads slowly. Raises Gone."""
+    while True:
+        try:
+            data = await desktop.reader.read(READ_SIZE)
+            moves = talk.down(data)
+        except OSError:
+            return gone(talk)
+        except Garbled as error:
+            return f"The desktop sent what the gateway does not understand: {error}.", "desktop"
+        if not data:
+            return gone(talk)
+        desktop.writer.writelines(moves.desktop)
+        await visit.send(b"".join(moves.browser))
+
+
+async def drawn(talk: Conversation) -> Ending | None:
+    """Time is up where the desktop has not begun to draw by then."""
+    await asyncio.sleep(PICTURE_SECONDS)
+    words = f"The desktop showed nothing within {PICTURE_SECONDS} seconds."
+    return None if talk.shown else (words, "desktop")
+
+
+def gone(talk: Conversation) -> Ending:
+    """The desktop has hung up."""
+    return talk.farewell or "The desktop ended the connection.", "desktop"
