@@ -127,9 +127,10 @@ async def bridge(stage: Stage, token: str, folder: Path) -> AsyncIterator[Bridge
 @asynccontextmanager
 async def freerdp(port: int, display: str, folder: Path, *more: str) -> AsyncIterator["subprocess.Popen[bytes]"]:
     """FreeRDP as the client, with a user and a password that are not the desktop's."""
-    command = ["xfreerdp", f"/v:127.0.0.1:{port}", "/u:nobody", "/p:nothing", "/sec:tls", "/cert:ignore", "/size:800x600"]
+    said = ["/u:nobody", "/p:nothing", "/sec:tls", "/cert:ignore", "/size:800x600", *more]
+    there = {"DISPLAY": display, "HOME": str(folder)}
     with (folder / "client.log").open("wb") as log:
-        client = subprocess.Popen([*command, *more], env={"DISPLAY": display, "HOME": str(folder)}, stdout=log, stderr=log)
+        client = subprocess.Popen(["xfreerdp", f"/v:127.0.0.1:{port}", *said], env=there, stdout=log, stderr=log)
     try:
         yield client
     finally:
