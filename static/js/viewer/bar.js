@@ -44,9 +44,9 @@ export function bar(root, act) {
     root.querySelector("button:not([data-part=handle]), summary").focus();
   });
   root.addEventListener("click", (event) => {
-    const pressed = event.target.closest("[data-do], [data-keys]");
+    const pressed = event.target.closest("[data-do], [data-keys], [data-part=resize]");
     if (!pressed) return;
-    if (pressed.dataset.keys) act.keys(pressed.dataset.keys.split(" ")); else act[pressed.dataset.do]();
+    if (pressed.dataset.keys) act.keys(pressed.dataset.keys.split(" ")); else act[pressed.dataset.do]?.();
     pressed.closest("details")?.removeAttribute("open");
   });
   root.addEventListener("keydown", (event) => {

@@ -1,5 +1,5 @@
 // What is said over the desktop: connecting, the question for a password, waiting, the end.
-const TITLES = { asking: "Opening {}", connecting: "Connecting to {}", waiting: "The connection to {} was lost", ended: "{}", needs: "Sign in to {}" };
+const TITLES = { asking: "Opening {}", connecting: "Connecting to {}", waiting: "Connecting to {} again", ended: "{}", needs: "Sign in to {}" };
 
 /** `root`: the element of the template; `on`: {again(credentials), stop()}. Answers say(state, told). */
 export function overlay(root, name, on) {

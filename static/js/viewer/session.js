@@ -10,6 +10,7 @@ const ENGINES = {
 const WAITS = [1, 2, 4, 8, 15]; // seconds before each try that is made without being asked
 // What is not tried again without being asked: somebody or something meant it to end.
 const MEANT = new Set(["user", "desktop", "broker", "limit", "refused", "password", "certificate", "signed-out"]);
+const EARLY = 5000; // ms after the picture in which an end is no leaving: some servers drop who comes back too soon
 const NO_ENGINE = "The viewer could not be loaded. Load the page again.";
 const LOST = "The connection was lost.";
 
@@ -24,6 +25,7 @@ export class Session {
     this.turn = 0; // number of the try; what belongs to an older one is not listened to
     this.lost = 0; // tries in a row that brought no picture
     this.timer = 0;
+    this.since = 0; // when the picture came
     this.loading = ENGINES[page.protocol]();
     this.loading.catch(() => {}); // told by the first try
   }
@@ -64,19 +66,21 @@ export class Session {
   }
 
   stands() {
-    this.lost = 0;
+    this.since = performance.now();
     this.say("connected", {});
   }
 
   /** The connection has ended, or never came: the gateway knows why. */
   async over(turn, told, words, graceful) {
     if (turn !== this.turn) return;
+    const stood = this.engine ? performance.now() - this.since : 0;
     this.engine = null;
     const why = await askWhy(told.url, told.token);
     if (turn !== this.turn) return;
-    if (graceful && !why.code) why.code = "desktop";
     console.info("The desktop's connection ended:", words);
-    this.failed(why.reason || (graceful ? "The desktop ended the session." : LOST), why.code, true);
+    if (stood > EARLY) this.lost = 0;
+    const code = why.code || (graceful ? "desktop" : "");
+    this.failed(why.reason || (graceful ? "The desktop ended the session." : LOST), code === "desktop" && stood < EARLY ? "" : code, true);
   }
 
   failed(words, code, again) {
