@@ -9,10 +9,12 @@ import socket
 from collections.abc import Callable
 
 from gateways.program.ports.engine import Watcher, reset
-from gateways.program.ports.pipes import SIZE, Pipe, Pipes
+from gateways.program.ports.pipes import LARGE, Pipe, Pipes
 from gateways.program.sessions import By
 
-TURNS = 16  # pipes full for one connection before the others have their turn
+TURNS = 4  # pipes full for one connection before the others have their turn
+MUCH = 65_536  # bytes: where fewer came, that was all, and looking once more costs more than it brings
+FLAGS = 0x01 | 0x02  # SPLICE_F_MOVE, SPLICE_F_NONBLOCK: the os module names them only where there is splice
 
 
 class Splice:
@@ -86,7 +88,10 @@ class Flow:
         if self.over or not self._has_pipe():
             return
         for _ in range(TURNS):
-            if not self._fill() or not self._drain():
+            if not self._fill():
+                break
+            much = self.held >= MUCH
+            if not self._drain() or not much:
                 break
         if not self.held and not self.over:
             self._let_go()
@@ -114,7 +119,7 @@ class Flow:
         """Whether there is something to drain, or an end to pass on."""
         assert self.pipe is not None  # noqa: S101 - for the type checker
         try:
-            count = os.splice(self.source.fileno(), self.pipe[1], SIZE, flags=os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK)
+            count = os.splice(self.source.fileno(), self.pipe.write, LARGE, flags=FLAGS)
         except BlockingIOError:
             return False
         except OSError:
@@ -133,8 +138,7 @@ class Flow:
         assert self.pipe is not None  # noqa: S101 - for the type checker
         while self.held:
             try:
-                flags = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK
-                self.held -= os.splice(self.pipe[0], self.target.fileno(), self.held, flags=flags)
+                self.held -= os.splice(self.pipe.read, self.target.fileno(), self.held, flags=FLAGS)
             except BlockingIOError:
                 self.link.loop.remove_reader(self.source.fileno())
                 self.link.loop.add_writer(self.target.fileno(), self._write)

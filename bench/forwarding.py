@@ -1,0 +1,160 @@
+"""Bytes through a forwarded port against direct TCP on the loopback, and bytes per CPU-second against haproxy.
+
+Nine interleaved rounds: direct, ours by each engine, haproxy. What is sent goes from the desktop to the client, as a
+picture does. A CPU-second is one of the forwarder's own, by the kernel's clock of nanoseconds.
+"""
+
+import multiprocessing
+import shutil
+import socket
+import statistics
+import subprocess
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.embedded.running import free_port
+from tests.gateway_program.ports.forwarder import HOME, Forwarder, forwarder
+from tests.services import wait_for
+
+BYTES, ROUNDS, IDLE = 512 << 20, 9, 1_000
+AT_LEAST_DIRECT, AT_LEAST_HAPROXY, AT_MOST_IDLE = 0.70, 2.0, 10_000
+CHUNK = bytes(1 << 18)
+HAPROXY = """
+global
+    nbthread 1
+    maxconn 100
+defaults
+    mode tcp
+    timeout connect 5s
+    timeout client 60s
+    timeout server 60s
+    option splice-auto
+listen it
+    bind 127.0.0.1:{port}
+    server it 127.0.0.1:{desktop}
+"""
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to the desktop; `pid` is who passes the bytes on, 0: nobody."""
+
+    name: str
+    port: int
+    pid: int = 0
+
+
+def serve(listener: socket.socket) -> None:
+    """A desktop: pours upon who says "p", keeps everybody else."""
+    kept = []
+    while True:
+        client, _ = listener.accept()
+        kept.append(client)
+        if client.recv(1) == b"p":
+            for _ in range(BYTES // len(CHUNK)):
+                client.sendall(CHUNK)
+            kept.pop().close()
+
+
+@contextmanager
+def desktop() -> Iterator[int]:
+    """Its port; it is a process of its own."""
+    with socket.create_server((HOME, 0), backlog=IDLE) as listener:
+        process = multiprocessing.get_context("fork").Process(target=serve, args=[listener], daemon=True)
+        process.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            process.kill()
+
+
+@contextmanager
+def haproxy(port: int) -> Iterator[list[Way]]:
+    """A way through haproxy; none, and it is said, where it is not installed."""
+    program = shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin:/usr/bin")
+    if program is None:
+        print("haproxy is not installed: no figure against it (apt-get install haproxy)")
+        yield []
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        ours, settings = free_port(), Path(folder) / "haproxy.cfg"
+        settings.write_text(HAPROXY.format(port=ours, desktop=port))
+        with subprocess.Popen([program, "-db", "-f", settings], stderr=subprocess.DEVNULL) as child:
+            try:
+                wait_for(lambda: answers(ours), 10, "haproxy listens")
+                yield [Way("haproxy", ours, child.pid)]
+            finally:
+                child.kill()
+
+
+def answers(port: int) -> bool:
+    """Whether somebody listens."""
+    with socket.socket() as probe:
+        return probe.connect_ex((HOME, port)) == 0
+
+
+def cpu_seconds(pid: int) -> float:
+    """What a process of one thread has used."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9 if pid else 0.0
+
+
+def poured(way: Way) -> tuple[float, float]:
+    """MB a second, and MB per CPU-second of who passes them on."""
+    room = bytearray(1 << 18)
+    with socket.create_connection((HOME, way.port)) as client:
+        client.sendall(b"p")
+        used, begun, came = cpu_seconds(way.pid), time.perf_counter(), 0
+        while count := client.recv_into(room):
+            came += count
+        taken = time.perf_counter() - begun
+    assert came == BYTES, f"{way.name}: {came} of {BYTES} bytes came"
+    used = cpu_seconds(way.pid) - used
+    return BYTES / 1e6 / taken, BYTES / 1e6 / used if used else 0.0
+
+
+def speeds(ways: list[Way]) -> None:
+    """All ways by turns, round after round."""
+    told: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for _ in range(ROUNDS):
+        for way in ways:
+            told[way.name].append(poured(way))
+    per_cpu = {name: statistics.median(each for _, each in found) for name, found in told.items()}
+    for name, found in told.items():
+        pairs = [mine / direct for (mine, _), (direct, _) in zip(found, told["direct"], strict=True)]
+        speed, share = statistics.median(each for each, _ in found), statistics.median(pairs)
+        print(f"{name:10} {speed:8.0f} MB/s {per_cpu[name]:8.0f} MB per CPU-second {share:6.2f} x direct", end="")
+        print(" LESS THAN 0.70" if name == "splice" and share < AT_LEAST_DIRECT else "")
+    if "haproxy" in per_cpu:
+        better = per_cpu["splice"] / per_cpu["haproxy"]
+        print(f"bytes per CPU-second {better:14.2f} x haproxy{' LESS THAN 2.0' * (better < AT_LEAST_HAPROXY)}")
+
+
+def idle(ours: Forwarder, port: int, engine: str) -> None:
+    """What one more session weighs that is open, was used and is silent."""
+    ours.open(10, port, engine)  # what the first ones bring in once
+    before = ours.memory()
+    clients = [socket.create_connection((HOME, each)) for each in ours.open(IDLE, port, engine)]
+    for client in clients:
+        client.sendall(b"i")
+    wait_for(lambda: ours.used() >= IDLE, 20, "all are used")
+    each = (ours.memory() - before) / IDLE
+    for client in clients:
+        client.close()
+    print(
+        f"{IDLE} idle sessions, {engine:8}    {each / 1000:8.1f} kB each{' MORE THAN 10' * (engine == 'splice' and each > AT_MOST_IDLE)}"
+    )
+
+
+def run() -> None:
+    """The figures."""
+    with desktop() as port, forwarder() as ours, haproxy(port) as other:
+        engines = [Way(name, ours.open(1, port, name)[0], ours.child.pid) for name in ("splice", "streams")]
+        speeds([Way("direct", port), *engines, *other])
+    for engine in ("splice", "streams"):
+        with desktop() as port, forwarder() as ours:
+            idle(ours, port, engine)
