@@ -145,9 +145,8 @@ def idle(ours: Forwarder, port: int, engine: str) -> None:
     each = (ours.memory() - before) / IDLE
     for client in clients:
         client.close()
-    print(
-        f"{IDLE} idle sessions, {engine:8}    {each / 1000:8.1f} kB each{' MORE THAN 10' * (engine == 'splice' and each > AT_MOST_IDLE)}"
-    )
+    heavy = " MORE THAN 10" if engine == "splice" and each > AT_MOST_IDLE else ""
+    print(f"{IDLE} idle sessions, {engine:8}    {each / 1000:8.1f} kB each{heavy}")
 
 
 def run() -> None:

@@ -20,6 +20,7 @@ from gateways.program.heartbeat import Heartbeat
 from gateways.program.house import HOUSE, Figures, House
 from gateways.program.listener import Listener, Room, watch
 from gateways.program.ports import Options, Ports
+from gateways.program.ports.engines import engine_named
 from gateways.program.registry import Clock, Registry
 from gateways.program.settings import BadSettings, Settings
 from gateways.program.ssh import serve as ssh
@@ -78,7 +79,7 @@ def build(settings: Settings, clock: Clock = time.time) -> Gateway:
     state, certificate = State(settings.data), Certificate(settings)
     broker = Broker(settings, state, clock)
     registry = Registry(settings.limits, clock)
-    options = Options(refuse=registry.refuse)
+    options = Options(engine_named(settings.engine), refuse=registry.refuse)
     ports = Ports(settings.first_port, settings.last_port, settings.host, clock, options)
     figures = Figures(started_at=clock(), certificate=certificate.sha256)
     gate = Gate(state, registry, broker.redeem, clock)

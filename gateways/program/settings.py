@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from gateways.program import VERSION
+from gateways.program.ports.engines import engine_named
 from gateways.program.registry import Limits
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -31,6 +32,7 @@ class Settings:
     drain_seconds: int = 300
     limits: Limits = Limits()
     connections: int = 10_000  # of browsers, at a time
+    engine: str = "auto"  # of forwarded ports
     metrics_from: tuple[Network, ...] = ()  # besides this machine
 
 
@@ -46,6 +48,7 @@ FLAGS: Mapping[str, tuple[str, str]] = {
     "sessions": ("2000", "how many sessions at a time"),
     "sessions-per-user": ("30", "how many sessions of one user at a time"),
     "connections": ("10000", "how many connections of browsers at a time"),
+    "engine": ("auto", "how forwarded bytes are passed on: splice (Linux), streams, or auto: the best there is"),
     "metrics-from": ("", "networks that may read /metrics besides this machine, like 10.0.0.0/8,192.0.2.7"),
 }
 
@@ -87,6 +90,7 @@ def read(said: Mapping[str, str]) -> Settings:
             _number("sessions-per-user", said["sessions-per-user"], 1, 100_000),
         ),
         connections=_number("connections", said["connections"], 1, 1_000_000),
+        engine=_engine(said["engine"]),
         metrics_from=tuple(_network(each) for each in said["metrics-from"].replace(",", " ").split()),
     )
 
@@ -116,6 +120,14 @@ def _range(text: str) -> tuple[int, int]:
     if low > high:
         raise BadSettings(f"--ports must be a range like 20001-30000, not {text!r}.")
     return low, high
+
+
+def _engine(name: str) -> str:
+    try:
+        engine_named(name)
+    except ValueError as error:
+        raise BadSettings(f"--engine: {error}") from None
+    return name
 
 
 def _sha256(text: str) -> str:

@@ -13,6 +13,7 @@ import pytest
 from gateways.program.ports.engines import engine_named
 from gateways.program.ports.pipes import Pipes
 from gateways.program.ports.splice import Splice
+from gateways.program.settings import BadSettings, load
 from tests.gateway_program.ports.stage import HOME, Stage, stage, until
 
 ENGINES = ("splice", "streams")
@@ -246,8 +247,9 @@ def test_no_file_is_left_open(engine: str) -> None:
 def test_the_engine_is_a_choice_by_name() -> None:
     assert engine_named("auto").name == ("splice" if hasattr(os, "splice") else "streams")
     assert engine_named("streams").name == "streams"
-    with pytest.raises(ValueError, match="no engine quick: use one of auto, splice, streams"):
-        engine_named("quick")
+    with pytest.raises(BadSettings, match="--engine: There is no engine quick: use one of auto, splice, streams"):
+        load(["--broker", "https://desk.example.test", "--engine", "quick"])
+    assert load(["--broker", "https://desk.example.test", "--engine", "streams"]).engine == "streams"
 
 
 def test_a_system_without_splice_has_streams(monkeypatch: pytest.MonkeyPatch) -> None:
