@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import Q
 
 from broker.core.fields import EncryptedJSONField
-from gateways.models import Gateway
+from gateways.models import Gateway, GatewayCluster
 
 NEVER = -1
 WARN_BEFORE = 120
@@ -44,7 +44,11 @@ class ProtocolChoice(models.Model):
 
     class Protocol(models.TextChoices):
         RDP = "rdp", "RDP"
-        HTML5_RDP = "html5_rdp", "RDP in the browser (HTML5)"
+        HTML5_RDP = "html5_rdp", "HTML5 RDP"
+        HTML5_SCREEN = "html5_screen", "HTML5 RDP, compatible"
+        HTML5_VNC = "html5_vnc", "HTML5 VNC"
+        HTML5_SSH = "html5_ssh", "HTML5 SSH"
+        DCV = "dcv", "Amazon DCV"
 
     plan = models.ForeignKey(ProtocolPlan, models.CASCADE, related_name="choices")
     client = models.CharField(max_length=10, choices=Client)
@@ -55,10 +59,20 @@ class ProtocolChoice(models.Model):
     gateway = models.ForeignKey(
         Gateway, models.PROTECT, verbose_name="Gateway", null=True, blank=True, related_name="choices"
     )
+    cluster = models.ForeignKey(
+        GatewayCluster, models.PROTECT, verbose_name="Gateway", null=True, blank=True, related_name="choices"
+    )
+    port = models.PositiveIntegerField(
+        "Port", null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(65535)]
+    )
+    sign_in = models.BooleanField("Sign the user in", default=True)
+    sso_user = models.CharField("User", max_length=255, default="{USER}", blank=True)
+    sso_domain = models.CharField("Domain", max_length=255, default="{DOMAIN}", blank=True)
 
     class Meta:
         ordering: ClassVar = ["plan", "client", "priority"]
         constraints: ClassVar = [
+            models.CheckConstraint(condition=Q(gateway=None) | Q(cluster=None), name="a_gateway_or_a_cluster"),
             models.UniqueConstraint(fields=["plan", "client", "protocol"], name="one_row_per_plan_client_protocol"),
             models.UniqueConstraint(
                 fields=["plan", "client", "priority"],
@@ -67,6 +81,37 @@ class ProtocolChoice(models.Model):
                 violation_error_message="Two protocols of one section have the same priority.",
             ),
         ]
+
+    @property
+    def through(self) -> Gateway | GatewayCluster | None:
+        """What carries the connection; None where it goes straight to the desktop."""
+        return self.gateway or self.cluster
+
+    @property
+    def viewer(self) -> str:
+        """What the gateway serves in the browser's page, as its wire names it; "" for a file."""
+        return VIEWERS.get(self.protocol, "")
+
+    @property
+    def reaches(self) -> int:
+        """The port of the desktop."""
+        return self.port or PORTS[self.protocol]
+
+
+VIEWERS: dict[str, str] = {
+    ProtocolChoice.Protocol.HTML5_RDP: "rdp",
+    ProtocolChoice.Protocol.HTML5_SCREEN: "screen",
+    ProtocolChoice.Protocol.HTML5_VNC: "vnc",
+    ProtocolChoice.Protocol.HTML5_SSH: "ssh",
+}
+PORTS: dict[str, int] = {
+    "rdp": 3389,
+    "html5_rdp": 3389,
+    "html5_screen": 3389,
+    "html5_vnc": 5900,
+    "html5_ssh": 22,
+    "dcv": 8443,
+}
 
 
 class PowerAction(models.TextChoices):

@@ -57,7 +57,7 @@ class ProtocolPlanPages(PlanPages):
     @classmethod
     def queryset(cls) -> QuerySet[Any]:
         """Plans with their rows and gateways."""
-        rows = ProtocolChoice.objects.select_related("gateway").order_by("client", "priority")
+        rows = ProtocolChoice.objects.select_related("gateway", "cluster").order_by("client", "priority")
         return ProtocolPlan.objects.prefetch_related(Prefetch("choices", rows))
 
     @classmethod

@@ -71,7 +71,7 @@ def protocols(plan: ProtocolPlan) -> list[str]:
 
 def protocol(row: Any) -> str:
     """One protocol, with the gateway it goes through."""
-    through = f" through {row.gateway}" if row.gateway else ""
+    through = f" through {row.through}" if row.through else ""
     return f"{row.get_protocol_display()}{through}"
 
 

@@ -1,6 +1,6 @@
 """Policies, roles, locations and the rules that join them."""
 
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -9,6 +9,9 @@ from django.db.models import Q
 
 from authservers.models import AuthenticationServer
 from plans.models import NEVER, PowerControlPlan, ProtocolPlan, ReleasePlan
+from plans.redirection import Clipboard as ClipboardRight
+from plans.redirection import Redirection
+from plans.redirection import Usb as UsbRight
 from pools.models import Pool
 
 
@@ -18,6 +21,24 @@ class Stopped(models.TextChoices):
     NO = "no", "No"
     ANY = "any", "Yes, regardless of the Usher Agent"
     AGENT = "agent", "Yes, only if Usher Agent is installed"
+
+
+class Clipboard(models.TextChoices):
+    """In which direction what is copied may pass; seen from the desktop."""
+
+    BOTH = "both", "In both directions"
+    IN = "in", "Only into the desktop"
+    OUT = "out", "Only out of the desktop"
+    NONE = "none", "Not at all"
+
+
+class Usb(models.TextChoices):
+    """Which of the user's USB devices the desktop may have (SPEC 3.5.1), by the connection file."""
+
+    FILE = "file", "As the configuration file says"
+    NONE = "none", "None"
+    ALL = "all", "All"
+    SOME = "some", "Those listed"
 
 
 class Policy(models.Model):
@@ -32,6 +53,17 @@ class Policy(models.Model):
     notes = models.TextField("Notes", max_length=4095, blank=True)
     is_default = models.BooleanField(default=False, editable=False)
     desktop_filter = models.JSONField(default=dict, blank=True, help_text="attribute rows on the desktop")
+    # connections
+    port_close = models.PositiveIntegerField(
+        "Close gateway ports if user does not log in", default=5, help_text="minutes"
+    )
+    longest = models.IntegerField("Maximum session length", default=-1, help_text="minutes; -1 is no limit")
+    clipboard = models.CharField("Clipboard", max_length=4, choices=Clipboard, default=Clipboard.BOTH)
+    redirect_drives = models.BooleanField("Drives", default=True)
+    redirect_printers = models.BooleanField("Printers", default=True)
+    redirect_audio = models.BooleanField("Sound", default=True)
+    usb = models.CharField("USB devices", max_length=4, choices=Usb, default=Usb.FILE)
+    usb_devices = models.TextField("Those USB devices", max_length=2000, blank=True)
     # hard-assigned desktops (SPEC 3.5.3): no release plan, its session rules are here
     hard_display = models.PositiveSmallIntegerField("Display desktop to user as", default=5)
     hard_offer_stopped = models.CharField(
@@ -79,6 +111,15 @@ class Policy(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def redirection(self) -> Redirection:
+        """What may pass between the user's device and the desktop."""
+        devices = tuple(line.strip() for line in self.usb_devices.splitlines() if line.strip())
+        return Redirection(
+            cast(ClipboardRight, self.clipboard), self.redirect_drives, self.redirect_printers, self.redirect_audio,
+            cast(UsbRight, self.usb), devices,
+        )  # fmt: skip
 
 
 class PoolAssignment(models.Model):

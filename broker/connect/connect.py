@@ -72,10 +72,15 @@ def begun(who: Who, assignment: Assignment, *, take_over: bool = True) -> Launch
         raise NotOffered(OCCUPIED)
     if not take_over and elsewhere.session(who, desktop):
         raise Elsewhere
+    spared(desktop, f"{who.user} connects")
+    return launched(Start(who, assignment, desktop, line))
+
+
+def spared(desktop: Desktop, why: str) -> None:
+    """Call off what plans would do to its power. Under the desktop's lock."""
     for job in planned(desktop):
         if Due.from_json(job.payload["due"]).do in POWER:
-            call_off(job, f"{who.user} connects", desktop)
-    return launched(Start(who, assignment, desktop, line))
+            call_off(job, why, desktop)
 
 
 def own(user: User, desktop_id: int) -> Assignment | None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from broker.connect import plans_in_force
+from broker.connect import plans_in_force, protocols
 from broker.connect.models import QueuePlace
 from broker.connect.offers import Offer
 from broker.connect.plans_in_force import InForce
@@ -10,6 +10,7 @@ from broker.connect.queue_cards import usually
 from broker.connect.usual import for_queue
 from broker.core.words import count
 from centers.models import Desktop
+from gateways.services import Down
 from plans.models import ProtocolChoice, ProtocolPlan
 from plans.words import steps_in_words
 from policies.models import Policy, PoolAssignment
@@ -37,7 +38,7 @@ class Connecting:
 def on_connect(offer: Offer, policy: Policy) -> Connecting:
     """What a click on this card would do now. Reads, and changes nothing."""
     in_force = in_force_of(offer, policy)
-    protocol, skipped = protocol_of(in_force.protocol)
+    protocol, skipped = protocol_of(in_force.protocol, offer.desktop)
     return Connecting(
         desktop=offer.desktop.pk,
         name=offer.name,
@@ -62,22 +63,20 @@ def in_force_of(offer: Offer, policy: Policy) -> InForce:
     return InForce(why, line.protocol_plan, line.power_plan, line.release_plan, policy, line)
 
 
-def protocol_of(plan: ProtocolPlan | None) -> tuple[str, list[str]]:
+def protocol_of(plan: ProtocolPlan | None, desktop: Desktop) -> tuple[str, list[str]]:
     """The protocol that the web client would use, and why the others would not be."""
     if plan is None:
         return "None: there is no protocol plan", []
-    rows = list(ProtocolChoice.objects.filter(plan=plan, client=ProtocolChoice.Client.WEB).select_related("gateway"))
-    unused = [f"{row.get_protocol_display()}: not used by this plan" for row in rows if row.priority is None]
-    used = sorted((row for row in rows if row.priority is not None), key=lambda row: row.priority or 0)
-    works = [row for row in used if row.protocol == ProtocolChoice.Protocol.RDP]
-    if not works:
-        return "RDP, as a file", unused
-    first = works[0]
-    skipped = [
-        f"{row.get_protocol_display()}: the viewer in the browser is not there yet" for row in used if row not in works
-    ]
-    through = f" through gateway {first.gateway}" if first.gateway else ""
-    return f"{first.get_protocol_display()}, as a file{through}", skipped + unused
+    idle = plan.choices.filter(client=ProtocolChoice.Client.WEB, priority=None)
+    unused = [f"{row.get_protocol_display()}: not used by this plan" for row in idle]
+    try:
+        taken = protocols.take(protocols.used(plan), desktop)
+    except Down as down:
+        return f"None: {down}", unused
+    choice = taken.choice
+    how = "in the browser" if choice.viewer else "as a file"
+    through = f" through {choice.through._meta.verbose_name} {choice.through}" if choice.through else ""
+    return f"{choice.get_protocol_display()}, {how}{through}", [*taken.skipped, *unused]
 
 
 def start_of(offer: Offer) -> str:

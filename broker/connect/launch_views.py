@@ -7,27 +7,25 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils.timezone import localtime
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from broker.connect import connect, elsewhere, launches, launching, outlook, rights, tags
+from broker.connect import connect, elsewhere, files, launches, launching, outlook, rights
 from broker.connect.connect import Click, Elsewhere, NotOffered
 from broker.connect.future import YOU
 from broker.connect.future import outlook as in_words
-from broker.connect.launching import UP, Who
+from broker.connect.launching import Who
 from broker.connect.models import Launch, PortalSession, QueuePlace
 from broker.connect.plans_in_force import for_assignment
 from broker.connect.portal_request import SeeOther, number, polled, portal_of, whole
-from broker.connect.steps import LIMITS, ProgressLine, Step, Walk, progress
+from broker.connect.refusals import no_file
+from broker.connect.steps import ProgressLine, Step, Walk, progress
 from broker.core.clock import now
-from plans.models import ProtocolChoice
-from plans.rdp import DEFAULT_RDP_TEMPLATE, MEDIA_TYPE, file_name, rdp_file
+from broker.core.net import client_address
+from gateways.services import Down, came_by
+from plans.models import VIEWERS
 
 HANDED_OUT = {Launch.Step.CONNECTING, Launch.Step.DONE}
-OUTDATED = "That connection file is no longer valid. Press the button below to take a new file."
-USED = "The connection file of {at} has been used. Press the button below to take a new file."
-NOT_UP = "The desktop does not run any more. Press the button below: it is started, and you get a new file."
 
 
 @require_POST
@@ -53,7 +51,12 @@ def pressed(request: HttpRequest, portal: PortalSession, made: Click) -> HttpRes
         return SeeOther(reverse("queue", args=[came.pk]))
     if came.step == Launch.Step.OPENING and not launching.walkers(came).exists():
         launches.at_once(came)
-    return SeeOther(reverse("launch-file" if came.step in HANDED_OUT else "launch", args=[came.pk]))
+    return SeeOther(way_in(came) if came.step in HANDED_OUT else reverse("launch", args=[came.pk]))
+
+
+def way_in(launch: Launch) -> str:
+    """Where an opened launch leads: to the viewer in the browser, or to the connection file."""
+    return reverse("launch-viewer" if launch.protocol in VIEWERS else "launch-file", args=[launch.pk])
 
 
 @never_cache
@@ -85,14 +88,14 @@ def show(request: HttpRequest, launch_id: int) -> HttpResponse:
     """The progress page; htmx asks for its middle every second, and hears nothing while nothing has changed."""
     portal_of(request)
     launch = launch_of(request, launch_id)
-    walk = Walk(Step(launch.step), launch.times, launch.usual, launch.ended_at)
+    walk = Walk(Step(launch.step), launch.times, launch.usual, launch.ended_at, bool(launch.through))
     lines = progress(walk, now())
     mark = marked(launch.step, launch.step_at, launch.message, lines)
     if polled(request) and request.GET.get("seen") == mark:
         return HttpResponse(status=204)
     page = {"launch": launch, "lines": lines, "mark": mark, "said": said(launch, lines)}
     if launch.step in HANDED_OUT:
-        page["file"] = reverse("launch-file", args=[launch.pk])
+        page["file"], page["viewer"] = way_in(launch), launch.protocol in VIEWERS
     if polled(request):
         return render(request, "connect/_progress.html", page)
     page["timers"] = what_follows(launch)
@@ -132,35 +135,19 @@ def cancel(request: HttpRequest, launch_id: int) -> HttpResponse:
 @never_cache
 @require_GET
 def file(request: HttpRequest, launch_id: int) -> HttpResponse:
-    """The generated .rdp file of a launch whose way is open. It never holds a password."""
-    portal_of(request)
+    """The generated .rdp or .dcv file of a launch whose way is open. It never holds a password."""
+    portal = portal_of(request)
     launch = launch_of(request, launch_id)
-    refusal = no_file(launch)
-    if refusal:
-        messages.warning(request, refusal)
+    try:
+        refusal = no_file(launch)
+        made = None if refusal else files.made(launch, portal, came_by(request), client_address(request) or "")
+    except Down as down:
+        refusal, made = str(down), None
+    if made is None:
+        messages.warning(request, refusal or files.NO_FILE)
         return SeeOther(reverse("desktops"))
     if launch.file_at is None:
         Launch.objects.filter(pk=launch.pk, file_at=None).update(file_at=now())
-    values = tags.values(launch.desktop, request.user, launch, launch.client_ip or "")  # type: ignore[arg-type]
-    response = HttpResponse(rdp_file(template_of(launch), values), MEDIA_TYPE)
-    name = file_name(launch.desktop.display_name or launch.desktop.name, localtime(now()))
-    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    response = HttpResponse(made.content, made.media_type)
+    response["Content-Disposition"] = f'attachment; filename="{made.name}"'
     return response
-
-
-def no_file(launch: Launch) -> str:
-    """Why no file is handed out, or "": before the way is open, after the login, and when its time is over."""
-    if launch.step not in HANDED_OUT or launch.opened_at is None or launch.assignment.closed_at is not None:
-        return OUTDATED
-    if launch.ended_at is not None and launch.ended_at > launch.opened_at:
-        return USED.format(at=localtime(launch.file_at or launch.opened_at).strftime("%H:%M"))
-    if now() - launch.opened_at > LIMITS[Step.CONNECTING]:
-        return OUTDATED
-    return "" if launch.desktop.power in UP and not launch.desktop.wish else NOT_UP
-
-
-def template_of(launch: Launch) -> str:
-    """The file template of the protocol plan in force: the web client's RDP."""
-    plan = for_assignment(launch.assignment).protocol
-    choice = plan.choices.filter(client=ProtocolChoice.Client.WEB, protocol="rdp").first() if plan else None
-    return choice.template if choice and choice.template.strip() else DEFAULT_RDP_TEMPLATE

@@ -6,12 +6,12 @@ from datetime import timedelta
 from django.db import transaction
 
 from agents.services import agent_of
-from broker.connect import another, power, rights, steps
+from broker.connect import another, power, rights, steps, tunnels
 from broker.connect.happenings import Happening, happened
 from broker.connect.inventory import save_observed
 from broker.connect.launching import finish, go_to, is_up, opened, set_out, starts
 from broker.connect.models import DesktopSession, Launch
-from broker.connect.plans_in_force import for_assignment, line_of
+from broker.connect.plans_in_force import line_of
 from broker.connect.steps import LIMITS
 from broker.connect.strangers import asked_to_leave
 from broker.core.clock import now
@@ -22,12 +22,10 @@ from centers.models import Desktop
 from centers.providers.base import PowerOp, ProviderError
 from centers.services import port_seen, provider
 from plans.engine import Event
-from plans.models import ProtocolChoice
 from pools.models import Assignment
 
 LOOK_AGAIN = timedelta(seconds=2)
 WALKED_BY = timedelta(minutes=1)  # past its deadline: its own job would have ended it
-RDP_PORT = 3389
 PROBE_SECONDS = 2.0
 QUICK_SECONDS = 0.5  # a person's request waits for it
 GRACE = timedelta(seconds=10)  # a step that knows how to go on without what it waits for comes first
@@ -124,16 +122,16 @@ def exchanged(launch: Launch, why: str) -> Result:
 
 def proven(launch: Launch, desktop: Desktop) -> Result:
     """Open the way once the port answers. At the deadline: a warning, or the end where a gateway would have to."""
-    trouble = probe(desktop.destination, RDP_PORT)
+    trouble = probe(desktop.destination, launch.port)
     port_seen(desktop.pk, trouble)
     if not trouble:
         opened(launch)
         return Done("The way is open.")
-    said = f"The broker could not reach the desktop's RDP port: {trouble}."
+    said = f"The broker could not reach the desktop's port: {trouble}."
     if not overdue(launch):
         go_to(launch, Step.OPENING, said)
         return Later(said, now() + LOOK_AGAIN)
-    if through_gateway(launch):
+    if launch.through:
         finish(launch, Step.FAILED, f"{said} Try again; if it stays so, ask your administrator.")
         return Done(f"Not opened: {trouble}.")
     opened(launch, said)
@@ -146,7 +144,7 @@ def at_once(launch: Launch) -> bool:
     Where it does not, the launch is walked by a job, and its page shows how far it is.
     """
     desktop = launch.desktop
-    trouble = probe(desktop.destination, RDP_PORT, QUICK_SECONDS)
+    trouble = probe(desktop.destination, launch.port, QUICK_SECONDS)
     if trouble:
         set_out(launch, desktop)
         return False
@@ -158,13 +156,6 @@ def at_once(launch: Launch) -> bool:
 def overdue(launch: Launch) -> bool:
     """Whether the step that the launch stands in has taken as long as it may."""
     return now() - launch.step_at > LIMITS[steps.Step(launch.step)]
-
-
-def through_gateway(launch: Launch) -> bool:
-    """Whether the protocol plan in force sends the connection through a gateway."""
-    plan = for_assignment(launch.assignment).protocol
-    web = plan.choices.filter(client=ProtocolChoice.Client.WEB, protocol=ProtocolChoice.Protocol.RDP) if plan else None
-    return bool(web and web.filter(gateway__isnull=False).exists())
 
 
 def start_refused(launch: Launch, desktop: Desktop) -> str:
@@ -238,8 +229,16 @@ def end_overdue() -> int:
         ended_at=None, deadline__lt=now() - WALKED_BY
     )
     for launch in overdue_ones:
+        if launch.step == Step.CONNECTING and tunnels.was_used(launch):
+            arrived_unheard(launch)
+            continue
         finish(launch, Step.FAILED, NOBODY_CAME if launch.step == Step.CONNECTING else NOT_IN_TIME)
     return len(overdue_ones)
+
+
+def arrived_unheard(launch: Launch) -> None:
+    """Somebody came through the gateway, and no agent told of a login: it is over all the same."""
+    Launch.objects.filter(pk=launch.pk, ended_at=None).update(step=Step.DONE, ended_at=now(), step_at=now())
 
 
 # It only looks, and what it writes is fenced: two at once do no harm, so nobody waits long for a dead one.

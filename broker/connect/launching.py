@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 
 from agents.services import agent_of, is_silent
 from authservers.models import User
-from broker.connect import power, rights, steps, strangers, usual
+from broker.connect import power, protocols, rights, steps, strangers, usual
 from broker.connect.models import Launch, PortalSession
 from broker.connect.steps import LIMITS
 from broker.core import audit
@@ -71,13 +71,16 @@ def launched(start: Start) -> Launch:
     elif before:
         finish(before, Launch.Step.FAILED, "Nothing worked on it any more: it was begun anew.")
     step = step_of(start)
+    choice = protocols.intended(protocols.plan_of(who.policy, start.assignment, start.line), desktop)
     launch = Launch.objects.create(
         user=who.user,
         desktop=desktop,
         assignment=start.assignment,
         portal_session=who.portal,
         client_ip=who.client_ip,
-        protocol="rdp",
+        protocol=choice.protocol,
+        through=str(choice.through or ""),
+        port=choice.reaches,
         step=step,
         step_at=moment,
         started_at=moment,

@@ -116,6 +116,8 @@ class Launch(models.Model):
     portal_session = models.ForeignKey(PortalSession, models.SET_NULL, null=True, blank=True, related_name="launches")
     client_ip = models.GenericIPAddressField(null=True, blank=True)
     protocol = models.CharField(max_length=20, blank=True)
+    through = models.CharField(max_length=100, blank=True, help_text="The gateway or cluster, where one is used.")
+    port = models.PositiveIntegerField(default=3389, help_text="Where the desktop listens for this protocol.")
     step = models.CharField(max_length=20, choices=Step, default=Step.ASSIGNING)
     step_at = models.DateTimeField()
     started_at = models.DateTimeField()
@@ -138,6 +140,19 @@ class Launch(models.Model):
             )
         ]
         indexes: ClassVar = [models.Index(fields=["desktop"], condition=Q(ended_at=None), name="launch_open")]
+
+
+class Pin(models.Model):
+    """The certificate that a desktop's port showed when it was first used, where no agent tells which (RULES 3)."""
+
+    desktop = models.ForeignKey(Desktop, models.CASCADE, related_name="pins")
+    port = models.PositiveIntegerField()
+    sha256 = models.CharField(max_length=64, blank=True, help_text="Empty: whatever comes next is trusted.")
+    other = models.CharField(max_length=64, blank=True, help_text="Another one, which was refused since.")
+    since = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["desktop", "port"], name="one_pin_per_port")]
 
 
 class QueuePlace(models.Model):

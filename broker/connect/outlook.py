@@ -13,7 +13,7 @@ from broker.connect.plans_in_force import InForce
 from broker.core.clock import now
 from broker.core.models import Job, ref
 from centers.models import Desktop
-from plans.engine import Due, Step
+from plans.engine import Due, Event, Step
 from plans.models import ReleasePlan
 from pools.models import Assignment
 
@@ -80,6 +80,13 @@ def yours(found: Iterable[Mapping[str, Any]]) -> Sequence[Line]:
         Waiting("", due.at, due, reason=str(each["reason"])) for each in found for due in [Due.from_json(each["due"])]
     ]
     return in_words(Situation(waiting=waiting), YOU).coming
+
+
+def when_idle(desktop: Desktop) -> Line | None:
+    """What comes first because nobody touches the desktop, told to the user; None where nothing does."""
+    waiting = Job.objects.filter(subject=ref(desktop), state=Job.State.PENDING, payload__due__because=Event.IDLE)
+    situation = Situation(waiting=[waiting_of(job) for job in waiting.order_by("run_at")])
+    return next(iter(in_words(situation, YOU).coming), None)
 
 
 def due_of(job: Job) -> Due | None:

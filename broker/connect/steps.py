@@ -43,6 +43,7 @@ AFTERWARDS: dict[Step, str] = {
     Step.OPENING: "then you can try to connect anyway, or another desktop is taken.",
     Step.CONNECTING: "then the file is no longer valid. Press Connect for a new one.",
 }
+THROUGH_A_GATEWAY: dict[Step, str] = {**LABELS, Step.OPENING: "Opening gateway"}
 LATE_AFTER, LATE_FACTOR = timedelta(seconds=10), 1.5
 
 
@@ -69,6 +70,7 @@ class Walk:
     times: Mapping[str, str]
     usual: Mapping[str, int]
     ended_at: datetime | None = None
+    gateway: bool = False
 
     @property
     def reached(self) -> Step:
@@ -93,7 +95,7 @@ def progress(walk: Walk, moment: datetime) -> list[ProgressLine]:
 
 
 def _line(walk: Walk, step: Step, at: int, took: Mapping[str, int], moment: datetime) -> ProgressLine:
-    place, label = WAY.index(step), LABELS[step]
+    place, label = WAY.index(step), (THROUGH_A_GATEWAY if walk.gateway else LABELS)[step]
     if place != at:
         return ProgressLine(step, label, "done" if place < at else "todo", took=took.get(step) if place < at else None)
     since = walk.began(step)

@@ -4,8 +4,6 @@ from authservers.models import User
 from broker.connect.models import Launch
 from centers.models import Desktop
 
-RDP_PORT = "3389"
-
 
 def values(desktop: Desktop, user: User | None, launch: Launch | None = None, client_ip: str = "") -> dict[str, str]:
     """Tag name -> value; `desktop` is read with its center."""
@@ -15,7 +13,6 @@ def values(desktop: Desktop, user: User | None, launch: Launch | None = None, cl
         "NAME": desktop.name,
         "DISPLAY_NAME": desktop.display_name or desktop.name,
         "CENTER": desktop.center.name,
-        "PORT": RDP_PORT,
         "CLIENT_IP": client_ip,
         "SESSION_ID": str(launch.pk) if launch else "",
     }

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from broker.connect import history, launch_views, portal_views, queue_views, sign_in_views
+from broker.connect import history, launch_views, portal_views, queue_views, sign_in_views, viewer_views
 
 urlpatterns = [
     path("", sign_in_views.sign_in, name="sign-in"),
@@ -19,6 +19,9 @@ urlpatterns = [
     path("launches/<int:launch_id>/", launch_views.show, name="launch"),
     path("launches/<int:launch_id>/cancel/", launch_views.cancel, name="launch-cancel"),
     path("launches/<int:launch_id>/file/", launch_views.file, name="launch-file"),
+    path("launches/<int:launch_id>/viewer/", viewer_views.page, name="launch-viewer"),
+    path("launches/<int:launch_id>/token/", viewer_views.token, name="launch-token"),
+    path("launches/<int:launch_id>/state/", viewer_views.state, name="launch-state"),
     path("queue/<int:place_id>/", queue_views.show, name="queue"),
     path("queue/<int:place_id>/card/", queue_views.card, name="queue-card"),
     path("queue/<int:place_id>/leave/", queue_views.leave, name="queue-leave"),

@@ -20,7 +20,7 @@ from broker.core.models import Job, LogEntry
 from centers.models import Desktop
 from gateways.models import Gateway
 from plans.engine import Event
-from plans.models import PowerControlPlan
+from plans.models import PORTS, PowerControlPlan
 from policies.models import PoolAssignment
 from pools.models import Assignment
 from tests import make
@@ -43,7 +43,7 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 def listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """Something answers at the desktop's RDP port."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        monkeypatch.setattr(launches, "RDP_PORT", server.getsockname()[1])
+        monkeypatch.setitem(PORTS, "rdp", server.getsockname()[1])
         yield server.getsockname()[1]
 
 
@@ -84,7 +84,7 @@ def test_a_running_desktop_gives_its_file_at_once(site: World, listening: int) -
     assert stands(launch) == ("done", "")
     file = browser.get(f"/launches/{launch.pk}/file/")
     assert file.headers["Content-Type"] == "application/x-rdp"
-    assert b"full address:s:127.0.0.1:3389\r\nusername:s:CORP\\bob\r\n" in file.content
+    assert b"full address:s:127.0.0.1:%d\r\nusername:s:CORP\\bob\r\n" % listening in file.content
     assert b"password" not in file.content.lower()
     assert site.calls("StartWorkspaces") == 0
 
@@ -115,7 +115,7 @@ def test_the_address_is_read_again_after_available(site: World, listening: int) 
     Desktop.objects.filter(bound_user="carol").update(address="10.99.99.99")
     site.go_on(45)
     assert stands(launch) == ("done", "")
-    assert b"full address:s:127.0.0.1:3389" in browser.get(f"/launches/{launch.pk}/file/").content
+    assert b"full address:s:127.0.0.1:%d" % listening in browser.get(f"/launches/{launch.pk}/file/").content
 
 
 def test_an_agent_that_was_known_is_waited_for(site: World, listening: int) -> None:
@@ -143,7 +143,7 @@ def deaf(monkeypatch: pytest.MonkeyPatch) -> int:
     """Nothing answers at the desktop's RDP port."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = int(server.getsockname()[1])
-    monkeypatch.setattr(launches, "RDP_PORT", port)
+    monkeypatch.setitem(PORTS, "rdp", port)
     return port
 
 

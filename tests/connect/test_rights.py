@@ -10,12 +10,13 @@ from django.test import Client
 
 from agents.models import Agent, AgentCommand
 from authservers.models import User
-from broker.connect import actions, housekeeping, launches, rights
+from broker.connect import actions, housekeeping, rights
 from broker.connect.models import Launch
 from broker.connect.rights import Said, superfluous
 from broker.core.clock import now
 from broker.core.models import Job
 from centers.models import Desktop
+from plans.models import PORTS
 from policies.models import PoolAssignment
 from pools.models import Assignment
 from tests import make
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     with world(monkeypatch) as made, socket.create_server(("127.0.0.1", 0)) as server:
-        monkeypatch.setattr(launches, "RDP_PORT", server.getsockname()[1])
+        monkeypatch.setitem(PORTS, "rdp", server.getsockname()[1])
         make.grant(made.person("zoe"), policy=make.policy(make.pool(made.center)))
         made.scan()
         Desktop.objects.exclude(bound_user="").update(availability="unavailable")

@@ -10,12 +10,11 @@ from datetime import timedelta
 import pytest
 from django.test import Client
 
-from broker.connect import launches
 from broker.connect.models import Launch
 from broker.core.clock import now
 from broker.core.models import Job
 from centers.models import Desktop
-from plans.models import PowerControlPlan, ReleasePlan
+from plans.models import PORTS, PowerControlPlan, ReleasePlan
 from policies.models import PoolAssignment
 from tests import make
 from tests.aws_simulator import of_user
@@ -29,7 +28,7 @@ CHROME = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, l
 @pytest.fixture
 def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     with world(monkeypatch) as made, socket.create_server(("127.0.0.1", 0)) as server:
-        monkeypatch.setattr(launches, "RDP_PORT", server.getsockname()[1])
+        monkeypatch.setitem(PORTS, "rdp", server.getsockname()[1])
         plan = PowerControlPlan.objects.create(
             name="At once", disconnected_action="shutdown", disconnected_wait=0, logged_out_action="shutdown",
             logged_out_wait=0,

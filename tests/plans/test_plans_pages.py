@@ -7,7 +7,7 @@ from django.test import Client
 
 from broker.core.fields import secret
 from broker.core.models import LogEntry
-from gateways.models import Gateway
+from gateways.models import Gateway, GatewayCluster
 from plans.models import PowerControlPlan, ProtocolPlan, ReleasePlan
 from plans.rdp import DEFAULT_RDP_TEMPLATE
 from plans.steps import power_words, release_words
@@ -152,7 +152,7 @@ def test_a_new_protocol_plan_starts_with_rdp_and_its_template(admin: Client) -> 
     assert "<legend>Web client</legend>" in page
     assert "<legend>Native client</legend>" in page
     assert "{SESSION_ID}" in page
-    assert "HTML5" not in page
+    assert "HTML5 RDP: Priority" not in page
     assert admin.post(f"{PROTOCOL}add/", typed(admin, f"{PROTOCOL}add/", name="Mine")).status_code == 303
     rows = ProtocolPlan.objects.get(name="Mine").choices.order_by("client")
     assert [(row.client, row.protocol, row.priority, row.template) for row in rows] == [
@@ -169,10 +169,62 @@ def test_a_section_without_a_usable_protocol_is_refused(admin: Client) -> None:
 def test_a_gateway_can_be_chosen_once_there_is_one(admin: Client) -> None:
     assert ">Gateway</label>" not in admin.get(f"{PROTOCOL}add/").content.decode()
     gateway = Gateway.objects.create(name="Edge", address="gw.example")
-    data = typed(admin, f"{PROTOCOL}add/", name="Mine", web_rdp_gateway=gateway.pk)
+    data = typed(admin, f"{PROTOCOL}add/", name="Mine", web_rdp_gateway=f"gateway-{gateway.pk}")
     assert admin.post(f"{PROTOCOL}add/", data).status_code == 303
     assert ProtocolPlan.objects.get(name="Mine").choices.get(client="web").gateway == gateway
     assert "RDP through Edge" in admin.get(PROTOCOL).content.decode()
+
+
+def edited(admin: Client, **changes: Any) -> Any:
+    """A new plan with these values, or the form's errors."""
+    answer = admin.post(f"{PROTOCOL}add/", typed(admin, f"{PROTOCOL}add/", name="Mine", **changes))
+    return answer.context["form"].errors if answer.status_code == 200 else ProtocolPlan.objects.get(name="Mine")
+
+
+def test_a_viewer_in_the_browser_first_and_a_file_where_it_cannot_be_had(admin: Client) -> None:
+    gateway = Gateway.objects.create(name="Edge", address="gw.example")
+    plan = edited(
+        admin, web_html5_rdp_priority="1", web_html5_rdp_gateway=f"gateway-{gateway.pk}", web_html5_rdp_sign_in="on",
+        web_html5_rdp_sso_user="{USER:mail}", web_html5_rdp_sso_domain="", web_rdp_priority="2",
+    )  # fmt: skip
+    row = plan.choices.get(protocol="html5_rdp")
+    assert (row.priority, row.through, row.viewer, row.reaches) == (1, gateway, "rdp", 3389)
+    assert (row.sign_in, row.sso_user, row.sso_domain) == (True, "{USER:mail}", "")
+    assert plan.choices.filter(client="web").count() == 2
+    assert "Web client: HTML5 RDP through Edge then RDP." in admin.get(PROTOCOL).content.decode()
+    page = admin.get(f"{PROTOCOL}{plan.pk}/")
+    assert page.context["form"]["web_html5_rdp_gateway"].value() == f"gateway-{gateway.pk}"
+
+
+def test_a_cluster_carries_a_viewer_too(admin: Client) -> None:
+    cluster = GatewayCluster.objects.create(name="Both")
+    way = {"web_html5_ssh_gateway": f"cluster-{cluster.pk}"}
+    plan = edited(admin, web_rdp_priority="", web_html5_ssh_priority="1", web_html5_ssh_port="2222", **way)
+    row = plan.choices.get(client="web")
+    assert (row.cluster, row.gateway, row.viewer, row.reaches, row.sign_in) == (cluster, None, "ssh", 2222, True)
+
+
+def test_a_viewer_without_a_gateway_and_one_that_signs_nobody_known_in_are_refused(admin: Client) -> None:
+    Gateway.objects.create(name="Edge", address="gw.example")
+    errors = edited(admin, web_rdp_priority="2", web_html5_vnc_priority="1", web_html5_vnc_sso_user="{NOBODY}")
+    assert errors["web_html5_vnc_gateway"] == [
+        "A viewer in the browser runs on a gateway: choose the one that it goes through."
+    ]
+    assert errors["web_html5_vnc_sso_user"] == ["There is no dynamic tag {NOBODY}."]
+    assert "web_html5_vnc_port" in edited(admin, web_html5_vnc_priority="2", web_html5_vnc_port="70000")
+
+
+def test_two_protocols_of_a_section_do_not_share_a_priority(admin: Client) -> None:
+    assert list(edited(admin, web_dcv_priority="1")) == ["web_dcv_priority"]
+
+
+def test_a_dcv_file_has_a_template_of_its_own_without_secrets(admin: Client) -> None:
+    plan = edited(admin, web_dcv_priority="2", web_dcv_template="[options]\nsound=false\n")
+    assert plan.choices.get(protocol="dcv").template == "[options]\nsound=false\n"
+    bad = typed(admin, f"{PROTOCOL}add/", name="Other", web_dcv_priority="2", web_dcv_template="nonsense\npassword=x")
+    assert admin.post(f"{PROTOCOL}add/", bad).context["form"].errors["web_dcv_template"] == [
+        "Line 1 is neither a [section] nor of the form name=value.", "Line 2: a password never stands in a .dcv file.",
+    ]  # fmt: skip
 
 
 def test_a_plan_in_use_is_not_deleted_and_names_its_policies(admin: Client) -> None:

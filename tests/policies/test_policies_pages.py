@@ -6,11 +6,17 @@ import pytest
 from django.test import Client
 
 from broker.core.models import LogEntry
+from plans.redirection import Redirection
 from policies.models import AssignmentRule, Policy, PoolAssignment
 from tests import make
 
 pytestmark = pytest.mark.django_db
 URL = "/configuration/policies/"
+# What a browser sends for the sections Connections and Redirection.
+CONNECTIONS = {
+    "port_close": "5", "longest": "-1", "clipboard": "both", "redirect_drives": "on", "redirect_printers": "on",
+    "redirect_audio": "on", "usb": "file",
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -32,7 +38,9 @@ def line_data(**changes: Any) -> dict[str, Any]:
 def test_a_new_policy_is_saved_before_its_pool_assignments(admin: Client) -> None:
     page = admin.get(f"{URL}add/").content.decode()
     assert "Save the policy first" in page
-    answer = admin.post(f"{URL}add/", {"name": "Engineers", "max_desktops": "-1", "session_expire": "2880"})
+    answer = admin.post(
+        f"{URL}add/", {"name": "Engineers", "max_desktops": "-1", "session_expire": "2880", **CONNECTIONS}
+    )
     policy = Policy.objects.get(name="Engineers")
     assert answer.status_code == 303
     assert answer["Location"] == f"{URL}{policy.pk}/lines/"
@@ -182,10 +190,30 @@ def test_a_backup_pool_is_another_pool_and_for_something(admin: Client) -> None:
     assert "Backup pool: Spare, if this pool has nothing or the viewer port is unreachable." in page
 
 
+def test_what_may_pass_between_device_and_desktop_is_saved(admin: Client) -> None:
+    policy = Policy.objects.create(name="Engineers")
+    said = {
+        **CONNECTIONS, "name": "Engineers", "max_desktops": "-1", "session_expire": "2880", "desktop_join": "and",
+        "clipboard": "in", "redirect_drives": "", "usb": "some", "usb_devices": "USB\\VID_046D&PID_C52B\n",
+        "port_close": "15", "longest": "480",
+    }  # fmt: skip
+    assert admin.post(f"{URL}{policy.pk}/", said).status_code == 303
+    policy.refresh_from_db()
+    assert (policy.port_close, policy.longest) == (15, 480)
+    assert policy.redirection == Redirection("in", drives=False, usb="some", usb_devices=("USB\\VID_046D&PID_C52B",))
+
+
+def test_some_usb_devices_have_to_be_named(admin: Client) -> None:
+    policy = Policy.objects.create(name="Engineers")
+    for devices in ("", "nonsense;usb", "USB\\VID_1;*"):
+        said = {**CONNECTIONS, "name": "Engineers", "usb": "some", "usb_devices": devices}
+        assert "usb_devices" in admin.post(f"{URL}{policy.pk}/", said).context["form"].errors
+
+
 def test_the_policys_own_rows_on_desktops_are_saved(admin: Client) -> None:
     policy = Policy.objects.create(name="Engineers")
     data = {
-        "name": "Engineers", "max_desktops": "-1", "session_expire": "2880", "desktop_join": "or",
+        "name": "Engineers", "max_desktops": "-1", "session_expire": "2880", **CONNECTIONS, "desktop_join": "or",
         "desktop_rows-0-attribute": "os", "desktop_rows-0-condition": "ct", "desktop_rows-0-kind": "text",
         "desktop_rows-0-value": "11",
     }  # fmt: skip

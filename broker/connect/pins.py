@@ -1,0 +1,57 @@
+"""Which certificate a desktop has to show: the one that its agent tells, else the one of the first use (RULES 3).
+
+The gateway compares, and tells what it saw. A changed certificate is refused, and an administrator is told.
+"""
+
+from django.db import transaction
+
+from broker.connect.models import Pin
+from broker.core import audit
+from broker.core.clock import now
+from centers.models import Desktop
+from gateways.models import Tunnel
+from gateways.wire import destination
+from plans.models import ProtocolChoice
+
+RDP = ("rdp", "screen")  # viewers whose certificate an agent knows
+CHANGED = "{desktop} shows another certificate at port {port} than before: connections are refused."
+
+
+def pin_of(desktop: Desktop, choice: ProtocolChoice) -> str:
+    """The SHA-256 in hex, "" where this is the first use."""
+    told = desktop.rdp_cert_sha256 if choice.viewer in RDP else ""
+    return told or learned(desktop, choice.reaches)
+
+
+def learned(desktop: Desktop, port: int) -> str:
+    """The certificate of the first use since the desktop is what it is, taken from what gateways told."""
+    pin = Pin.objects.filter(desktop=desktop, port=port).first()
+    if pin is not None and pin.sha256:
+        return pin.sha256
+    seen = Tunnel.objects.filter(destination=destination(desktop.destination, port)).exclude(certificate="")
+    since = pin.since if pin else desktop.first_seen_at
+    first = seen.filter(used_at__gte=since).order_by("used_at").first() if since else None
+    if first is None:
+        return ""
+    made = {"sha256": first.certificate, "since": first.used_at or now()}
+    kept, _ = Pin.objects.get_or_create(desktop=desktop, port=port, defaults=made)
+    Pin.objects.filter(pk=kept.pk, sha256="").update(**made)
+    return kept.sha256 or first.certificate
+
+
+@transaction.atomic
+def differs(desktop: Desktop, port: int, seen: str, expected: str) -> None:
+    """A gateway saw another certificate than the pinned one: told once."""
+    kept, _ = Pin.objects.get_or_create(desktop=desktop, port=port, defaults={"sha256": expected, "since": now()})
+    if kept.other == seen:
+        return
+    Pin.objects.filter(pk=kept.pk).update(other=seen)
+    audit.record(
+        "conn.certificate_changed", CHANGED.format(desktop=desktop, port=port), desktop=desktop, subject=desktop,
+        changes={"certificate": (expected, seen)}, level="error",
+    )  # fmt: skip
+
+
+def forget(desktop: Desktop) -> int:
+    """Whatever its ports show next is trusted: it was made anew, or an administrator has looked at it."""
+    return Pin.objects.filter(desktop=desktop).update(sha256="", other="", since=now())

@@ -1,0 +1,72 @@
+"""Launches and the ways through gateways that they opened: ended when a right ends, looked at for signs of life.
+
+A way's subject is its launch ("launch:4"), its user "user:5". Rows; gateways hear of it after the commit, at once.
+"""
+
+from datetime import datetime
+
+from django.db.models import QuerySet
+
+from authservers.models import User
+from broker.connect.models import Launch, PortalSession
+from broker.core.models import ref
+from centers.models import Desktop
+from gateways.models import Tunnel
+from gateways.services import close_tunnels, traffic_since
+from pools.models import Assignment
+
+LOOKED_AT = 20  # launches of a desktop: older ones have ended with their portal sessions
+SIGNED_OUT = "You have signed out."
+
+
+def subjects(launches: QuerySet[Launch]) -> list[str]:
+    """What their ways are called."""
+    return [
+        f"launch:{pk}" for pk in launches.filter(opened_at__isnull=False).order_by("-pk").values_list("pk", flat=True)
+    ]
+
+
+def close(launches: QuerySet[Launch], reason: str) -> int:
+    """End the ways of these launches; returns how many there were. `reason` is for the user who sits there."""
+    found = subjects(launches)
+    return close_tunnels(reason, subjects=found) if found else 0
+
+
+def close_of_assignment(assignment: Assignment, reason: str) -> int:
+    """The desktop is no longer theirs."""
+    return close(Launch.objects.filter(assignment=assignment), reason)
+
+
+def close_of_user(user: User, reason: str) -> int:
+    """They may use nothing any more (RULES 22)."""
+    return close_tunnels(reason, users=[ref(user)])
+
+
+def close_of_sign_ins(portals: QuerySet[PortalSession], reason: str) -> int:
+    """What came from these sign-ins; what the same people opened from others goes on."""
+    return close(Launch.objects.filter(portal_session__in=portals), reason)
+
+
+def open_of(user: User) -> QuerySet[Tunnel]:
+    """What a person uses through gateways now."""
+    return Tunnel.objects.filter(user=ref(user), closed_at=None, used_at__isnull=False)
+
+
+def was_used(launch: Launch) -> bool:
+    """Whether anybody came through a gateway by this launch."""
+    return Tunnel.objects.filter(subject=ref(launch), used_at__isnull=False).exists()
+
+
+def launch_of(tunnel: Tunnel) -> Launch | None:
+    """The launch that a way belongs to, None where it is gone."""
+    kind, _, number = tunnel.subject.partition(":")
+    if kind != "launch" or not number.isdigit():
+        return None
+    return Launch.objects.select_related("desktop__center", "user").filter(pk=int(number)).first()
+
+
+def last_bytes(desktop: Desktop) -> datetime | None:
+    """When bytes last flowed to or from a desktop by a way that is open (RULES 20)."""
+    last = Launch.objects.filter(desktop=desktop, opened_at__isnull=False).order_by("-pk")[:LOOKED_AT]
+    found = [ref(launch) for launch in last.only("pk")]
+    return traffic_since(*found) if found else None

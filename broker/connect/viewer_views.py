@@ -1,0 +1,170 @@
+"""The desktop in the browser: its page, the tokens with which it connects, and what the broker says meanwhile."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.timezone import localtime
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
+from django.views.decorators.http import require_GET, require_POST
+
+from broker.connect import credentials, openings, outlook, protocols, viewer_policy
+from broker.connect.launch_views import HANDED_OUT, launch_of
+from broker.connect.models import Launch, PortalSession
+from broker.connect.openings import Asked
+from broker.connect.portal_request import SeeOther, number, portal_of
+from broker.connect.protocols import Taken
+from broker.connect.refusals import no_viewer
+from broker.core.clock import now
+from gateways.choosing import Way
+from gateways.models import Gateway
+from gateways.services import Down, came_by, token_for
+from plans.models import ProtocolChoice
+
+LARGEST = 8192  # pixels of a side
+SOON = timedelta(minutes=5)  # before something that idleness brings about
+
+
+@never_cache
+@require_GET
+def page(request: HttpRequest, launch_id: int) -> HttpResponse:
+    """The viewer page of a launch whose way is open."""
+    portal_of(request)
+    launch = launch_of(request, launch_id)
+    if launch.step not in HANDED_OUT and launch.ended_at is None:
+        return SeeOther(reverse("launch", args=[launch.pk]))
+    refusal = no_viewer(launch)
+    try:
+        taken = protocols.for_launch(launch, came_by(request))
+    except Down as down:
+        refusal = refusal or str(down)
+    if refusal:
+        messages.warning(request, refusal)
+        return SeeOther(reverse("desktops"))
+    protocols.settled(launch, taken)
+    if not taken.choice.viewer or taken.way is None:
+        for why in taken.skipped:
+            messages.info(request, why)
+        return SeeOther(reverse("launch-file", args=[launch.pk]))
+    gateways = origins(taken.way, came_by(request))
+    shown: dict[str, Any] = {
+        "launch": launch, "name": launch.desktop.display_name or launch.desktop.name, "protocol": taken.choice.viewer,
+        "token_url": reverse("launch-token", args=[launch.pk]), "state_url": reverse("launch-state", args=[launch.pk]),
+        "leave_url": reverse("desktops"), "gateway": gateways[0] if gateways else "",
+    }  # fmt: skip
+    response = render(request, "connect/viewer.html", shown)
+    response["Content-Security-Policy"] = viewer_policy.policy(gateways, taken.choice.viewer)
+    return response
+
+
+def origins(way: Way, came: Gateway | None) -> list[str]:
+    """Where the page's WebSocket may go besides its own origin: to each gateway that may be chosen."""
+    several = [way.address] if way.redeem else [each.address for each in (*way.gateways, *way.spare) if each != came]
+    return [f"wss://{address}" for address in dict.fromkeys(several)]
+
+
+@never_cache
+@require_POST
+@sensitive_post_parameters("password")
+def token(request: HttpRequest, launch_id: int) -> JsonResponse:
+    """A connection token, for one use within a minute: each reload, reconnect and resize asks for another."""
+    portal = portal_of(request)
+    launch = launch_of(request, launch_id)
+    refusal = no_viewer(launch)
+    if refusal:
+        return refused(refusal, 409)
+    if openings.too_many(portal):
+        return refused("Too many connections in a minute. Wait a moment, then try again.", 429, again=True)
+    try:
+        taken = protocols.for_launch(launch, came_by(request))
+        if taken.choice.protocol != launch.protocol:
+            return refused(f"{taken.skipped[0]} Press Connect again: you are connected another way.", 409)
+        return issued(request, portal, launch, taken)
+    except Down as down:
+        return refused(str(down), 503, again=True)
+
+
+@sensitive_variables("asked")
+def issued(request: HttpRequest, portal: PortalSession, launch: Launch, taken: Taken) -> JsonResponse:
+    """Open the way and answer its token, or what is missing for that. Raises Down."""
+    asked = signed_on(request, portal, launch, taken.choice)
+    if isinstance(asked, JsonResponse):
+        return asked
+    if not openings.still_theirs(launch):
+        return refused("This desktop is no longer yours.", 409)
+    opened = openings.viewer(launch, portal, taken, asked)
+    if not openings.still_theirs(launch):  # released while the gateway was asked
+        openings.undone(launch)
+        return refused("This desktop is no longer yours.", 409)
+    came = came_by(request)
+    own = came is not None and came.pk in {each.gateway_id for each in opened.tunnels}
+    host = request.get_host() if own else opened.address
+    said = {
+        "token": token_for(opened), "url": f"wss://{host}/viewer/v1/{taken.choice.viewer}",
+        "protocol": taken.choice.viewer, "clipboard": portal.policy.clipboard if portal.policy else "none",
+    }  # fmt: skip
+    response = JsonResponse(said)
+    credentials.hand_over(request, response, portal)
+    return response
+
+
+@sensitive_variables("password", "typed")
+def signed_on(
+    request: HttpRequest, portal: PortalSession, launch: Launch, choice: ProtocolChoice
+) -> Asked | JsonResponse:
+    """How the page wants to connect, with who signs in there: what was typed, else what the vault keeps."""
+    typed, login = request.POST.get("password", ""), request.POST.get("login", "").strip()
+    asked = asked_by(request)
+    user, domain = openings.sign_on(launch, choice, asked.client_ip) if choice.sign_in else ("", "")
+    if typed:
+        mine = choice.sign_in and login.casefold() in {"", user.casefold(), f"{domain}\\{user}".casefold()}
+        if mine:
+            credentials.keep(portal, typed)
+            return replace(asked, login=user, domain=domain, password=typed)
+        before, slash, after = login.partition("\\")
+        return replace(asked, login=after if slash else login, domain=before if slash else "", password=typed)
+    if not choice.sign_in:
+        return needs(["login", "password"], "") if choice.viewer == "ssh" else asked
+    password = credentials.recall(request, portal)
+    if not password:
+        return needs(["password"] if user else ["login", "password"], user)
+    return replace(asked, login=user, domain=domain, password=password)
+
+
+def asked_by(request: HttpRequest) -> Asked:
+    """What the page says of itself. A gateway that passed the page on sees the same client come back."""
+    origin = request.headers.get("Origin") or f"{request.scheme}://{request.get_host()}"
+    side = {name: min(number(request, name) or 0, LARGEST) for name in ("width", "height")}
+    address = str(request.client_ip or "") if came_by(request) else ""  # type: ignore[attr-defined]
+    return Asked(origin, address, side["width"], side["height"], min(number(request, "layout") or 0, 0xFFFFFFFF))
+
+
+def needs(names: list[str], login: str) -> JsonResponse:
+    """What the page has to ask the user for."""
+    words = "Enter the password that you sign in to your desktop with." if names == ["password"] else (
+        "Enter the user name and the password that you sign in to your desktop with."
+    )  # fmt: skip
+    return JsonResponse({"needs": names, "login": login, "words": words})
+
+
+def refused(words: str, status: int, *, again: bool = False) -> JsonResponse:
+    """Why there is no token; `again`: whether trying once more may help."""
+    return JsonResponse({"error": words, "again": again}, status=status)
+
+
+@never_cache
+@require_GET
+def state(request: HttpRequest, launch_id: int) -> JsonResponse:
+    """What will happen to the desktop because it is idle, for the banner with "I am still here"."""
+    portal_of(request)
+    launch = launch_of(request, launch_id)
+    line = outlook.when_idle(launch.desktop)
+    if line is None or line.at - now() > SOON:
+        return JsonResponse({"notice": None})
+    words = f"{line.whole} {localtime(line.at):%H:%M}{line.unless}."
+    return JsonResponse({"notice": {"words": words, "at": line.at.isoformat()}})

@@ -1,0 +1,295 @@
+"""From Connect to the desktop in the browser: the page, its tokens, the password that the browser never sees."""
+
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils.timezone import localtime
+
+from agents.models import Agent
+from broker.connect import actions, openings
+from broker.connect.models import Launch, PortalSession
+from broker.core.clock import now
+from broker.core.models import Job, LogEntry
+from centers.models import Desktop
+from gateways.models import Gateway, Tunnel
+from gateways.wire import read_token
+from policies.models import Policy
+from tests import make
+from tests.connect.browser_way import SECRET, Site, site
+from tests.gateways.conftest import edge, scripted, tls
+from tests.gateways.scripted import Scripted
+
+__all__ = ["edge", "scripted", "tls"]
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def here(scripted: Scripted, edge: Gateway) -> Iterator[Site]:
+    with site(scripted, edge) as made:
+        yield made
+
+
+def test_connect_on_a_running_desktop_leads_straight_to_the_viewer(here: Site) -> None:
+    address = here.connect()
+    launch = here.launch()
+    assert address == f"/launches/{launch.pk}/viewer/"
+    assert (launch.protocol, launch.through) == ("html5_rdp", "Edge")
+    page = here.browser.get(address)
+    assert page.status_code == 200
+    assert f'data-token-url="/launches/{launch.pk}/token/"' in page.content.decode()
+    assert 'data-protocol="rdp"' in page.content.decode()
+    policy = page.headers["Content-Security-Policy"]
+    assert "wss://gw.example.test https://gw.example.test" in policy
+    assert "'wasm-unsafe-eval'" in policy
+    assert Tunnel.objects.count() == 0
+
+
+def test_the_token_opens_exactly_this_desktop_with_the_password_of_the_sign_in(here: Site) -> None:
+    here.connect()
+    Policy.objects.filter(pk=here.policy.pk).update(clipboard="in", longest=480)
+    answer = here.token(layout=0x407)
+    assert answer.status_code == 200, answer.content
+    said, told = answer.json(), here.opening()
+    assert (said["url"], said["protocol"], said["clipboard"]) == ("wss://gw.example.test/viewer/v1/rdp", "rdp", "in")
+    assert (told["host"], told["login"], told["domain"], told["password"]) == ("127.0.0.1", "alice", "CORP", SECRET)
+    assert (told["seconds"], told["longest"], told["clipboard"], told["layout"]) == (60, 8 * 3600, "in", 0x407)
+    assert (told["origin"], told["client_ip"]) == ("http://testserver", "")
+    grant = read_token(said["token"], here.gateway.broker, str(here.edge.uid), at=time.time())
+    assert (grant.id, grant.user, grant.destination) == (
+        told["id"], f"user:{here.alice.pk}", f"127.0.0.1:{told['port']}",
+    )  # fmt: skip
+    assert Tunnel.objects.get().subject == f"launch:{here.launch().pk}"
+
+
+def test_the_password_is_in_nothing_that_the_browser_gets_and_in_no_log(
+    here: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    pages = [here.browser.get(here.connect()), here.token(), here.token()]
+    for answer in pages:
+        assert SECRET not in answer.content.decode()
+        assert SECRET not in str(answer.headers) + str(answer.cookies)
+    stored = repr([*LogEntry.objects.values(), *Job.objects.values(), *Tunnel.objects.values()])
+    assert SECRET not in stored + caplog.text
+
+
+def test_each_request_is_a_new_opening(here: Site) -> None:
+    here.connect()
+    first, second = here.token().json()["token"], here.token().json()["token"]
+    assert first != second
+    assert Tunnel.objects.values("token_id").distinct().count() == 2
+
+
+def test_who_has_no_half_is_asked_and_the_answer_is_kept_while_the_sign_in_lives(here: Site) -> None:
+    here.connect()
+    del here.browser.cookies["usher_half"]
+    assert here.token().json() == {
+        "needs": ["password"], "login": "alice", "words": "Enter the password that you sign in to your desktop with.",
+    }  # fmt: skip
+    assert Tunnel.objects.count() == 0
+    assert here.token(password="typed-Secret1").status_code == 200
+    assert here.opening()["password"] == "typed-Secret1"
+    assert here.browser.cookies["usher_half"]["httponly"]
+    assert here.token().status_code == 200
+    assert here.opening()["password"] == "typed-Secret1"
+
+
+@pytest.mark.parametrize(
+    ("typed", "login", "domain", "kept"),
+    [("CORP\\alice", "alice", "CORP", True), ("Alice", "alice", "CORP", True), ("LAB\\root", "root", "LAB", False),
+     ("root@lab.example", "root@lab.example", "", False)],
+)  # fmt: skip
+def test_another_name_may_be_typed_and_is_good_for_this_once(
+    here: Site, typed: str, login: str, domain: str, kept: bool
+) -> None:
+    here.connect()
+    assert here.token(login=typed, password="other-Secret1").status_code == 200
+    told = here.opening()
+    assert (told["login"], told["domain"], told["password"]) == (login, domain, "other-Secret1")
+    here.token()
+    assert here.opening()["password"] == ("other-Secret1" if kept else SECRET)
+
+
+def test_a_plan_that_signs_nobody_in_leaves_it_to_the_desktop(here: Site) -> None:
+    here.choose("html5_rdp", sign_in=False)
+    here.connect()
+    assert here.token().status_code == 200
+    told = here.opening()
+    assert (told["login"], told["domain"], told["password"]) == ("", "", "")
+
+
+def test_the_plans_templates_say_who_the_user_is(here: Site) -> None:
+    here.choose("html5_rdp", sso_user="{USER}-adm", sso_domain="{HOSTNAME}")
+    here.connect()
+    here.token()
+    assert (here.opening()["login"], here.opening()["domain"]) == ("alice-adm", here.desktop.computer_name)
+
+
+def test_the_certificate_that_the_agent_tells_is_pinned(here: Site) -> None:
+    Desktop.objects.update(rdp_cert_sha256="ab" * 32)
+    here.connect()
+    here.token()
+    assert here.opening()["pin"] == "ab" * 32
+
+
+def test_without_an_agent_the_certificate_of_the_first_use_is_pinned_until_the_machine_is_made_anew(here: Site) -> None:
+    here.connect()
+    here.token()
+    assert here.opening()["pin"] == ""
+    Tunnel.objects.update(used_at=now(), certificate="cd" * 32)
+    here.token()
+    assert here.opening()["pin"] == "cd" * 32
+    Tunnel.objects.filter(certificate="").update(used_at=now(), certificate="ef" * 32)
+    here.token()
+    assert here.opening()["pin"] == "cd" * 32
+
+
+def test_only_ones_own_launch_and_only_by_post(here: Site) -> None:
+    here.connect()
+    launch = here.launch()
+    other = make.signed_in(Client(), make.user("mallory"))
+    assert other.post(f"/launches/{launch.pk}/token/").status_code == 404
+    assert other.get(f"/launches/{launch.pk}/viewer/").status_code == 404
+    assert here.browser.get(f"/launches/{launch.pk}/token/").status_code == 405
+    assert Client().post(f"/launches/{launch.pk}/token/").status_code == 302
+    strict = Client(enforce_csrf_checks=True, headers={"Origin": "https://evil.example"})
+    strict.cookies.load({"sessionid": here.browser.cookies["sessionid"].value})
+    assert strict.post(f"/launches/{launch.pk}/token/").status_code == 403
+    assert Tunnel.objects.count() == 0
+
+
+def test_somebody_faster_than_anybody_has_to_wait(here: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openings, "AT_MOST", 2)
+    here.connect()
+    assert [here.token().status_code for _ in range(3)] == [200, 200, 429]
+
+
+@pytest.mark.parametrize("how", ["offline", "silent", "refuses"])
+def test_a_gateway_that_is_down_opens_nothing_and_says_so(here: Site, how: str) -> None:
+    here.connect()
+    if how == "offline":
+        Gateway.objects.update(state="offline")
+    if how == "silent":
+        Gateway.objects.update(heard_at=now() - timedelta(minutes=5))
+    if how == "refuses":
+        here.gateway.says["open"] = lambda _: (409, {"error": "full", "detail": "It is full."})
+    answer = here.token()
+    assert answer.status_code == (503 if how == "refuses" else 409)
+    assert ("It is full." if how == "refuses" else "does not answer") in answer.json()["error"]
+    assert not Tunnel.objects.filter(closed_at=None).exists()
+
+
+def test_the_next_protocol_is_used_where_the_gateway_is_down(here: Site) -> None:
+    Gateway.objects.update(state="offline")
+    address = here.connect()
+    assert address == f"/launches/{here.launch().pk}/file/"
+    assert here.browser.get(address).headers["Content-Type"] == "application/x-rdp"
+    assert here.launch().protocol == "rdp"
+
+
+def test_a_page_opened_before_the_gateway_went_down_leads_to_the_file(here: Site) -> None:
+    address = here.connect()
+    Gateway.objects.update(state="offline")
+    answer = here.browser.get(address, follow=True)
+    assert answer.headers["Content-Type"] == "application/x-rdp"
+
+
+def test_where_nothing_can_be_had_the_person_reads_why(here: Site) -> None:
+    here.choose("rdp", priority=None)
+    Gateway.objects.update(state="offline")
+    page = here.browser.get(here.connect(), follow=True).content.decode()
+    assert "You cannot be connected just now" in page
+    assert "Edge, through which your connection goes, does not answer" in page
+
+
+def test_a_token_in_a_row_that_was_released_meanwhile_opens_nothing(here: Site) -> None:
+    here.connect()
+    actions.release(here.held.pk, "in the test")
+    answer = here.token()
+    assert answer.status_code == 409
+    assert "no longer yours" in answer.json()["error"]
+    assert here.gateway.told("open") == []
+
+
+def test_a_release_while_the_gateway_is_asked_leaves_nothing_open(here: Site) -> None:
+    here.connect()
+
+    def slow(_: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        return 200, {"port": 0}
+
+    here.gateway.says["open"] = slow
+    still = iter([True, False])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(openings, "still_theirs", lambda _: next(still))
+        assert here.token().status_code == 409
+    assert not Tunnel.objects.filter(closed_at=None).exists()
+
+
+def test_a_stopped_desktop_gives_no_token(here: Site) -> None:
+    here.connect()
+    Desktop.objects.update(power="stopped")
+    answer = here.token()
+    assert (answer.status_code, answer.json()["again"]) == (409, False)
+    assert "does not run any more" in answer.json()["error"]
+
+
+def test_another_press_of_connect_ends_the_first_windows_launch(here: Site) -> None:
+    Agent.objects.create(
+        uuid="00000000-0000-4000-8000-000000000009", key_digest="b" * 64, center=here.desktop.center,
+        desktop=here.desktop, approved=True, registered_at=now(), last_seen=now(),
+    )  # fmt: skip
+    here.connect()
+    first = here.launch()
+    again = Client()
+    again.post("/", {"login": "alice", "password": SECRET})
+    again.post(f"/desktops/{here.desktop.pk}/connect/", {"take_over": "1"})
+    answer = here.browser.post(f"/launches/{first.pk}/token/")
+    assert answer.json()["error"] == "You have connected to this desktop from another window."
+
+
+def test_signed_out_means_no_token(here: Site) -> None:
+    here.connect()
+    here.browser.post("/sign-out/")
+    assert here.token().status_code == 302
+    assert PortalSession.objects.get().vault == ""
+    assert here.gateway.told("open") == []
+
+
+def test_a_reload_under_a_new_sign_in_goes_on(here: Site) -> None:
+    here.connect()
+    launch = here.launch()
+    here.browser.post("/sign-out/")
+    here.sign_in()
+    assert here.browser.post(f"/launches/{launch.pk}/token/").status_code == 200
+    launch.refresh_from_db()
+    assert launch.portal_session == PortalSession.objects.latest("pk")
+
+
+def test_the_progress_page_leads_to_the_viewer_and_names_the_gateways_step(here: Site) -> None:
+    Desktop.objects.update(power="starting")
+    here.connect()
+    launch = here.launch()
+    assert "Opening gateway" in here.browser.get(f"/launches/{launch.pk}/").content.decode()
+    assert here.browser.get(f"/launches/{launch.pk}/viewer/").headers["Location"] == f"/launches/{launch.pk}/"
+    Desktop.objects.update(power="running")
+    Launch.objects.update(step="connecting", opened_at=now())
+    page = here.browser.get(f"/launches/{launch.pk}/").content.decode()
+    assert f"/launches/{launch.pk}/viewer/" in page
+    assert "Open your desktop" in page
+
+
+def test_the_banner_says_what_idleness_will_bring(here: Site) -> None:
+    here.connect()
+    address = f"/launches/{here.launch().pk}/state/"
+    assert here.browser.get(address).json() == {"notice": None}
+    at, moment = now() + timedelta(minutes=3), now()
+    due = {"do": "log_out", "at": at.isoformat(), "because": "idle", "since": moment.isoformat(), "plan": "Idle",
+           "detail": "", "source": "", "notice": None}  # fmt: skip
+    Job.objects.create(
+        kind="logout", subject=f"desktop:{here.desktop.pk}", run_at=at, created_at=moment, payload={"due": due}
+    )
+    said = here.browser.get(address).json()["notice"]
+    assert said["words"] == f"You are logged out at {localtime(at):%H:%M}, unless you are active again."
