@@ -106,7 +106,9 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "broker.core.middleware.Probes",  # answers balancers before host check, redirect and login
+    "gateways.middleware.Forwarded",  # who truly asks, where a gateway passes pages on
     "broker.core.middleware.ClientAddress",
+    "gateways.middleware.Calls",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "broker.core.middleware.ContentSecurityPolicy",

@@ -34,14 +34,14 @@ def check(gateway: Gateway) -> str:
 @transaction.atomic
 def lost(gateway: Gateway, why: str) -> str:
     """It did not answer as it should: offline, with the reason. A change of the state is logged."""
-    row = Gateway.objects.select_for_update().get(pk=gateway.pk)
+    row = Gateway.objects.select_for_update(no_key=True).get(pk=gateway.pk)
     return becomes(row, OFF, why)
 
 
 @transaction.atomic
 def found(gateway: Gateway) -> str:
     """It answered. Where it does not speak to us by itself, it is offline all the same: it would tell of nothing."""
-    row = Gateway.objects.select_for_update().get(pk=gateway.pk)
+    row = Gateway.objects.select_for_update(no_key=True).get(pk=gateway.pk)
     heard = row.heard_at or row.registered_at
     if heard and heard > now() - SILENT_AFTER:
         return becomes(row, ON, "")

@@ -38,13 +38,8 @@ def close_tunnels(
 
 
 def close(rows: QuerySet[Tunnel], reason: str, by: Tunnel.By) -> list[Tunnel]:
-    """Close rows inside a transaction, and see to it that their gateways hear of it."""
-    ending = list(rows.select_for_update().order_by("pk"))
-    for row in ending:
-        row.closed_at, row.close_reason, row.closed_by = now(), reason[:200], by
-    Tunnel.objects.bulk_update(ending, ["closed_at", "close_reason", "closed_by"])
-    for row in ending:
-        ended(row)
+    """Close rows inside a transaction; their gateways hear of it right after it."""
+    ending = mark(rows, reason, by)
     gateways = sorted({row.gateway_id for row in ending if row.gateway_id})
     ask_to_tell(gateways)
     for key in gateways:
@@ -52,12 +47,23 @@ def close(rows: QuerySet[Tunnel], reason: str, by: Tunnel.By) -> list[Tunnel]:
     return ending
 
 
+def mark(rows: QuerySet[Tunnel], reason: str, by: Tunnel.By) -> list[Tunnel]:
+    """Close rows inside a transaction."""
+    ending = list(rows.select_for_update(no_key=True).order_by("pk"))
+    for row in ending:
+        row.closed_at, row.close_reason, row.closed_by = row.closed_at or now(), reason[:200], by
+        row.connections = 0
+    Tunnel.objects.bulk_update(ending, ["closed_at", "close_reason", "closed_by", "connections"])
+    for row in ending:
+        ended(row)
+    return ending
+
+
 def ended(row: Tunnel) -> None:
     """What follows the end of a way that somebody used: the log, and the job by which others hear of it."""
-    by = By(row.closed_by).label.lower() if row.closed_by else ""
     audit.record("gateway.port_closed", f"{row.gateway_name} closed the way to {row.destination}: {row.close_reason}")
     if row.used_at:
-        told = {"tunnel": row.pk, "at": str(row.closed_at and row.closed_at.isoformat()), "by": by}
+        told = {"tunnel": row.pk, "at": str(row.closed_at and row.closed_at.isoformat()), "by": row.closed_by}
         key = f"tunnel_closed:{row.pk}"
         enqueue(Wish("tunnel_closed", row.subject, row.destination, payload=told, key=key, priority=URGENT))
 

@@ -5,9 +5,11 @@ from datetime import timedelta
 from broker.core.clock import now
 from broker.core.jobs import Done, Kind, Moot, Result
 from broker.core.models import Job
-from gateways import closing
+from gateways import beats, closing
 from gateways.checks import EVERY, check
 from gateways.models import Gateway
+
+GIVEN_UP = timedelta(minutes=2)  # sessions of a gateway that says nothing for so long count as ended
 
 
 def status(job: Job) -> Result:
@@ -15,7 +17,10 @@ def status(job: Job) -> Result:
     gateway = Gateway.objects.filter(pk=int(job.subject.partition(":")[2])).first()
     if gateway is None:
         return Moot("The gateway is gone.")
-    return Done(check(gateway), again_at=now() + EVERY)
+    said = check(gateway)
+    if gateway.heard_at and gateway.heard_at < now() - GIVEN_UP:
+        beats.silent(gateway)
+    return Done(said, again_at=now() + EVERY)
 
 
 HANDLERS = {

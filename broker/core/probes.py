@@ -100,9 +100,12 @@ def measured() -> CollectorRegistry:
         jobs.labels(state).set(count)
     late = Gauge("usher_jobs_late", "Pending jobs that are past their deadline", registry=registry)
     late.set(Job.objects.filter(state=Job.State.PENDING, deadline__lt=now()).count())
+    for add in FIGURES:
+        add(registry)
     return registry
 
 
+FIGURES: list[Callable[[CollectorRegistry], None]] = []  # what apps add of their own when the web process starts
 ADDRESSES: dict[str, Callable[[HttpRequest], HttpResponse]] = {
     "/index.pl": is_alive,
     "/version": version,

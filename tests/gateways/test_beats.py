@@ -1,0 +1,193 @@
+"""Heartbeats: what they fill in, and that late, doubled and lost ones do no harm."""
+
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from broker.core import jobs
+from broker.core.clock import now
+from broker.core.models import Job, LogEntry
+from gateways.jobs import HANDLERS
+from gateways.models import Gateway, Tunnel
+from gateways.services import choose, close_tunnels, new_id, open_tunnel, traffic_since
+from gateways.wire import Opening
+from tests.gateways.scripted import Scripted
+from tests.gateways.speaking import Voice, ended, session, status, voice_of
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def voice(edge: Gateway, scripted: Scripted) -> Voice:
+    return voice_of(edge, scripted)
+
+
+@pytest.fixture
+def tunnel(edge: Gateway) -> Tunnel:
+    asked = Opening(id=new_id(), protocol="rdp", host="10.0.0.4", port=3389, user="user:5", seconds=60)
+    return open_tunnel(choose(edge), asked, subject="launch:4").tunnels[0]
+
+
+def aged(tunnel: Tunnel, **age: Any) -> None:
+    """As if it had been opened so long ago."""
+    Tunnel.objects.filter(pk=tunnel.pk).update(opened_at=now() - timedelta(**age))
+
+
+def again(tunnel: Tunnel) -> Tunnel:
+    tunnel.refresh_from_db()
+    return tunnel
+
+
+def test_a_session_fills_its_record_from_first_use_to_end(voice: Voice, tunnel: Tunnel) -> None:
+    token = tunnel.token_id
+    assert voice.beats(sessions=[session(token, used_at=0.0, client_ip="", bytes_in=0, bytes_out=0)]) == {"close": []}
+    assert again(tunnel).used_at is None and traffic_since("launch:4") is None
+    voice.beats(sessions=[session(token, certificate="cd" * 32)])
+    used = again(tunnel)
+    assert used.used_at and (used.client_ip, used.bytes_in, used.bytes_out) == ("192.0.2.7", 10, 200)
+    assert (used.certificate, used.connections, traffic_since("launch:4")) == ("cd" * 32, 1, used.last_traffic_at)
+    voice.beats(closed=[ended(token, bytes_out=999)])
+    over = again(tunnel)
+    assert (over.bytes_out, over.close_reason, over.closed_by) == (999, "The browser went away.", "user")
+    assert over.closed_at and over.told_at and over.connections == 0
+    job = Job.objects.get(kind="tunnel_closed")
+    assert (job.subject, job.payload["tunnel"], job.payload["by"]) == ("launch:4", tunnel.pk, "user")
+    assert traffic_since("launch:4") is None  # nothing flows through what has ended
+    assert list(LogEntry.objects.filter(event__startswith="gateway.port").values_list("event", flat=True)) == [
+        "gateway.port_closed", "gateway.port_opened",
+    ]  # fmt: skip
+
+
+def test_an_end_is_told_until_it_was_heard_and_counts_once(voice: Voice, tunnel: Tunnel) -> None:
+    for _ in range(3):
+        voice.beats(closed=[ended(tunnel.token_id)])
+    assert Job.objects.filter(kind="tunnel_closed").count() == 1
+    assert LogEntry.objects.filter(event="gateway.port_closed").count() == 1
+
+
+def test_late_words_change_nothing_back(voice: Voice, tunnel: Tunnel) -> None:
+    token, moment = tunnel.token_id, time.time()
+    voice.beats(at=moment, sessions=[session(token, bytes_in=500)], ports_free=7)
+    voice.beats(at=moment - 20, sessions=[session(token, bytes_in=50)], ports_free=8)
+    assert again(tunnel).bytes_in == 500
+    assert Gateway.objects.get().ports_free == 7
+    voice.beats(at=moment, closed=[ended(token, bytes_in=600)])
+    assert voice.beats(at=moment - 10, sessions=[session(token, bytes_in=550)]) == {"close": [token]}
+    over = again(tunnel)
+    assert (over.bytes_in, over.close_reason) == (600, "The browser went away.")
+
+
+def test_bytes_that_stand_still_are_no_traffic(voice: Voice, tunnel: Tunnel) -> None:
+    voice.beats(sessions=[session(tunnel.token_id)])
+    since = traffic_since("launch:4", "launch:5")
+    voice.beats(sessions=[session(tunnel.token_id)])
+    assert traffic_since("launch:4") == since
+    voice.beats(sessions=[session(tunnel.token_id, bytes_in=11)])
+    assert since and (traffic_since("launch:4") or since) > since
+
+
+def test_sessions_that_the_broker_does_not_know_are_ended(voice: Voice, tunnel: Tunnel, edge: Gateway) -> None:
+    assert voice.beats(sessions=[session("unknown"), session(tunnel.token_id)]) == {"close": ["unknown"]}
+    close_tunnels("You were signed out.", users=["user:5"])
+    assert voice.beats(sessions=[session(tunnel.token_id)]) == {"close": [tunnel.token_id]}
+    assert again(tunnel).told_at is None
+    voice.beats(closed=[ended(tunnel.token_id, by="broker", reason="The broker has ended it.")])
+    assert again(tunnel).told_at and tunnel.close_reason == "You were signed out."
+
+
+def test_a_gateway_that_was_started_anew_has_lost_its_sessions(voice: Voice, tunnel: Tunnel) -> None:
+    voice.beats(started_at=100.0, sessions=[session(tunnel.token_id)])
+    aged(tunnel, seconds=20)
+    assert voice.post("hello", status(started_at=200.0)).status_code == 200
+    over = again(tunnel)
+    assert (over.close_reason, over.closed_by) == ("The gateway was started anew.", "gateway")
+    assert Job.objects.get(kind="tunnel_closed").subject == "launch:4"
+
+
+def test_what_is_not_mentioned_ends_only_when_no_word_can_be_older(voice: Voice, tunnel: Tunnel) -> None:
+    aged(tunnel, seconds=60)
+    voice.beats()
+    assert again(tunnel).closed_at is None
+    aged(tunnel, seconds=100)
+    voice.beats()
+    assert again(tunnel).close_reason == "The gateway does not know it any more."
+
+
+def test_sessions_of_a_silent_gateway_end_and_live_again_when_it_returns_with_them(
+    voice: Voice, tunnel: Tunnel, edge: Gateway
+) -> None:
+    voice.beats(sessions=[session(tunnel.token_id)])
+    Gateway.objects.update(heard_at=now() - timedelta(minutes=3), address_private="127.0.0.1:9")
+    run_check(edge)
+    over = again(tunnel)
+    assert (over.closed_by, over.close_reason) == ("silence", "The gateway Edge does not answer any more.")
+    assert voice.beats(sessions=[session(tunnel.token_id, bytes_in=99)]) == {"close": []}
+    back = again(tunnel)
+    assert (back.closed_at, back.close_reason, back.bytes_in) == (None, "", 99)
+
+
+def test_rights_withdrawn_while_a_gateway_was_silent_stay_withdrawn(
+    voice: Voice, tunnel: Tunnel, edge: Gateway
+) -> None:
+    voice.beats(sessions=[session(tunnel.token_id)])
+    Gateway.objects.update(heard_at=now() - timedelta(minutes=3), address_private="127.0.0.1:9")
+    run_check(edge)
+    assert close_tunnels("The desktop was released.", subjects=["launch:4"]) == 1
+    assert voice.beats(sessions=[session(tunnel.token_id)]) == {"close": [tunnel.token_id]}
+    assert again(tunnel).close_reason == "The desktop was released."
+
+
+def run_check(edge: Gateway) -> None:
+    jobs.enqueue(jobs.Wish("gateway_status", f"gateway:{edge.pk}", edge.name, key=f"gateway_status:{edge.pk}"))
+    assert jobs.work({"gateway_status": HANDLERS["gateway_status"]}) == 1
+
+
+def test_three_missed_heartbeats_take_a_gateway_out_before_any_check(voice: Voice, edge: Gateway) -> None:
+    voice.beats()
+    edge.refresh_from_db()
+    assert edge.is_up
+    Gateway.objects.update(heard_at=now() - timedelta(seconds=36))
+    edge.refresh_from_db()
+    assert edge.state == "online" and not edge.is_up
+    run_check(edge)
+    edge.refresh_from_db()
+    assert edge.state == "offline" and "does not report by itself" in edge.reason
+    voice.beats()
+    assert jobs.work({"gateway_status": HANDLERS["gateway_status"]}) == 1  # it spoke: asked at once
+    edge.refresh_from_db()
+    assert edge.is_up
+    events = LogEntry.objects.filter(event__in=["gateway.up", "gateway.down"]).order_by("pk")
+    assert list(events.values_list("event", flat=True)) == ["gateway.up", "gateway.down", "gateway.up"]
+
+
+def test_refusals_are_logged_once_and_in_few_lines(voice: Voice) -> None:
+    tries = [
+        {"at": 100.0 + n, "why": f"The token {n % 20} does not hold.", "client_ip": "192.0.2.9", "id": ""}
+        for n in range(500)
+    ]
+    for _ in range(2):
+        voice.beats(refused=tries)
+    logged = LogEntry.objects.filter(event="gateway.refused")
+    assert logged.count() == 10 and set(logged.values_list("client_ip", flat=True)) == {"192.0.2.9"}
+    assert "(25 times)" in logged[0].message
+
+
+def test_clocks_that_differ_do_not_make_a_session_begin_before_it_was_opened(voice: Voice, tunnel: Tunnel) -> None:
+    behind = time.time() - 50
+    voice.beats(at=behind, sessions=[session(tunnel.token_id, used_at=behind)])
+    used = again(tunnel)
+    assert used.used_at and used.opened_at <= used.used_at <= now()
+
+
+def test_a_heartbeat_of_many_sessions_costs_few_statements(
+    voice: Voice, edge: Gateway, django_assert_max_num_queries: Any
+) -> None:
+    Tunnel.objects.bulk_create(
+        Tunnel(gateway=edge, token_id=f"t{n}", subject="launch:1", opened_at=now(), lease_until=now())
+        for n in range(200)
+    )
+    every = [session(f"t{n}") for n in range(200)]
+    with django_assert_max_num_queries(20):
+        voice.beats(sessions=every)

@@ -1,0 +1,43 @@
+"""What two broker processes do at once for gateways: one key, one winner of a token, one hearing of a call."""
+
+from datetime import timedelta
+
+import pytest
+
+from broker.core.clock import now
+from gateways.keys import broker_public_key, first_use
+from gateways.models import BrokerKey, Gateway, Tunnel, UsedCall
+from gateways.redeeming import redeemed
+from tests.races.test_lending import together
+
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+
+
+def test_the_brokers_key_is_made_once() -> None:
+    keys = together(8, lambda _: broker_public_key())
+    assert set(keys) == {BrokerKey.objects.get().public_key}
+
+
+def test_a_token_that_is_good_at_four_gateways_is_used_at_one() -> None:
+    gateways = [Gateway.objects.create(name=f"Edge {number}", address="gw") for number in range(4)]
+    for trial in range(25):
+        token = f"token-{trial}"
+        for gateway in gateways:
+            Tunnel.objects.create(
+                gateway=gateway, token_id=token, subject="launch:1", destination="10.0.0.4:3389", redeem=True,
+                opened_at=now(), lease_until=now() + timedelta(minutes=1),
+            )  # fmt: skip
+        came = together(8, lambda number, token=token: redeemed(gateways[number % 4], token, "192.0.2.7"))
+        assert came.count(True) == 1, came
+        (open_one,) = Tunnel.objects.filter(token_id=token, closed_at=None)
+        winner = gateways[came.index(True) % 4]
+        assert (open_one.gateway, open_one.redeemed_at is not None) == (winner, True)
+        lost = Tunnel.objects.filter(token_id=token).exclude(pk=open_one.pk)
+        assert {row.close_reason for row in lost} == {f"The session went through {winner}."}
+        assert not redeemed(winner, token, "192.0.2.7")
+
+
+def test_a_call_is_heard_once() -> None:
+    for trial in range(10):
+        assert together(8, lambda _, trial=trial: first_use(f"call-{trial}")).count(True) == 1
+    assert UsedCall.objects.count() == 10
