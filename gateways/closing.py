@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable
+from datetime import timedelta
 from functools import partial
 
 from django.db import transaction
@@ -18,6 +19,7 @@ from gateways.registration import place_of
 
 log = logging.getLogger(__name__)
 AT_ONCE = 1_000
+AWAY = timedelta(seconds=30)  # until a gateway that is away is told again
 By = Tunnel.By
 
 # What the broker may still end. A gateway that fell silent may come back with its sessions, so these count as well.
@@ -40,15 +42,13 @@ def close_tunnels(
 def close(rows: QuerySet[Tunnel], reason: str, by: Tunnel.By) -> list[Tunnel]:
     """Close rows inside a transaction; their gateways hear of it right after it."""
     ending = mark(rows, reason, by)
-    gateways = sorted({row.gateway_id for row in ending if row.gateway_id})
-    ask_to_tell(gateways)
-    for key in gateways:
+    for key in sorted({row.gateway_id for row in ending if row.gateway_id}):
         transaction.on_commit(partial(tell_now, key), robust=True)
     return ending
 
 
 def mark(rows: QuerySet[Tunnel], reason: str, by: Tunnel.By) -> list[Tunnel]:
-    """Close rows inside a transaction."""
+    """Close rows inside a transaction; a job tells their gateways."""
     ending = list(rows.select_for_update(no_key=True).order_by("pk"))
     for row in ending:
         row.closed_at, row.close_reason, row.closed_by = row.closed_at or now(), reason[:200], by
@@ -56,6 +56,8 @@ def mark(rows: QuerySet[Tunnel], reason: str, by: Tunnel.By) -> list[Tunnel]:
     Tunnel.objects.bulk_update(ending, ["closed_at", "close_reason", "closed_by", "connections"])
     for row in ending:
         ended(row)
+        if by != By.SILENCE:
+            ask_to_tell(row)
     return ending
 
 
@@ -68,16 +70,18 @@ def ended(row: Tunnel) -> None:
         enqueue(Wish("tunnel_closed", row.subject, row.destination, payload=told, key=key, priority=URGENT))
 
 
-def untold(gateway: int) -> QuerySet[Tunnel]:
+def ask_to_tell(row: Tunnel) -> None:
+    """The job that tells the gateway, and again until it has heard.
+
+    One a way, not one a gateway: who holds the row asks for it, so nobody waits for a key while holding rows.
+    """
+    key = f"port_close:{row.pk}"
+    enqueue(Wish("port_close", ref(row), row.destination, key=key, priority=URGENT, cause="close"))
+
+
+def untold(gateway: Gateway) -> QuerySet[Tunnel]:
     """What a gateway has still to be told."""
-    return Tunnel.objects.filter(gateway=gateway, closed_at__isnull=False, told_at=None).exclude(closed_by=By.SILENCE)
-
-
-def ask_to_tell(gateways: Iterable[int | None]) -> None:
-    """The job that tells a gateway, and again until it has heard."""
-    for row in Gateway.objects.filter(pk__in=[key for key in gateways if key]):
-        key = f"port_close:{row.pk}"
-        enqueue(Wish("port_close", ref(row), row.name, key=key, priority=URGENT, cause="close"))
+    return gateway.tunnels.filter(closed_at__isnull=False, told_at=None).exclude(closed_by=By.SILENCE)
 
 
 def tell_now(gateway: int) -> None:
@@ -94,7 +98,7 @@ def tell_now(gateway: int) -> None:
 def tell(gateway: Gateway) -> int:
     """Tell a gateway what is closed; returns how much. Raises Trouble."""
     count = 0
-    while rows := list(untold(gateway.pk).order_by("pk")[:AT_ONCE]):
+    while rows := list(untold(gateway).order_by("pk")[:AT_ONCE]):
         for reason in sorted({row.close_reason for row in rows}):
             ids = [row.token_id for row in rows if row.close_reason == reason]
             told = {"ids": ids, "reason": reason}
@@ -105,12 +109,16 @@ def tell(gateway: Gateway) -> int:
 
 
 def run(job: Job) -> Result:
-    """The job: once told, done."""
-    gateway = Gateway.objects.filter(pk=int(job.subject.partition(":")[2])).first()
-    if gateway is None:
+    """The job: once told, done. While the gateway is away it waits; what it returns with is ended by its heartbeat."""
+    row = Tunnel.objects.select_related("gateway").filter(pk=int(job.subject.partition(":")[2])).first()
+    if row is None or row.gateway is None:
         return Moot("The gateway is gone.")
+    if row.told_at or row.closed_at is None:
+        return Done("It has heard already.")
+    if not row.gateway.is_up:
+        return Later(f"The gateway {row.gateway} is away: it hears what is closed when it is back.", now() + AWAY)
     try:
-        count = tell(gateway)
+        tell(row.gateway)
     except Trouble as error:
         return Later(f"The gateway has not heard yet what is closed: {error}")
-    return Done(f"{count} told." if count else "It had heard already.")
+    return Done(f"{row.gateway} has heard.")

@@ -122,7 +122,7 @@ def failed(row: Tunnel, why: str) -> str:
     """Close a row that never came about; its gateway is told, should it have heard after all."""
     closed = {"closed_at": now(), "close_reason": f"It was not opened: {why}"[:200], "closed_by": Tunnel.By.BROKER}
     Tunnel.objects.filter(pk=row.pk, closed_at=None).update(**closed)
-    ask_to_tell([row.gateway_id])
+    ask_to_tell(row)
     log.warning("A way through %s was not opened: %s", row.gateway_name, why)
     return why
 

@@ -1,6 +1,7 @@
 """What two broker processes do at once for gateways: one key, one winner of a token, one hearing of a call."""
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -11,6 +12,14 @@ from gateways.redeeming import redeemed
 from tests.races.test_lending import together
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+
+
+def comes(gateways: list[Gateway], token: str, number: int) -> bool:
+    return redeemed(gateways[number % len(gateways)], token, "192.0.2.7")
+
+
+def hears(call: str, _: int) -> bool:
+    return first_use(call)
 
 
 def test_the_brokers_key_is_made_once() -> None:
@@ -27,7 +36,7 @@ def test_a_token_that_is_good_at_four_gateways_is_used_at_one() -> None:
                 gateway=gateway, token_id=token, subject="launch:1", destination="10.0.0.4:3389", redeem=True,
                 opened_at=now(), lease_until=now() + timedelta(minutes=1),
             )  # fmt: skip
-        came = together(8, lambda number, token=token: redeemed(gateways[number % 4], token, "192.0.2.7"))
+        came = together(8, partial(comes, gateways, token))
         assert came.count(True) == 1, came
         (open_one,) = Tunnel.objects.filter(token_id=token, closed_at=None)
         winner = gateways[came.index(True) % 4]
@@ -39,5 +48,5 @@ def test_a_token_that_is_good_at_four_gateways_is_used_at_one() -> None:
 
 def test_a_call_is_heard_once() -> None:
     for trial in range(10):
-        assert together(8, lambda _, trial=trial: first_use(f"call-{trial}")).count(True) == 1
+        assert together(8, partial(hears, f"call-{trial}")).count(True) == 1
     assert UsedCall.objects.count() == 10
