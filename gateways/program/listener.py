@@ -6,7 +6,7 @@ who means it is through in a moment, so a flood of half-open connections pushes 
 """
 
 import asyncio
-import contextlib
+import gc
 import logging
 import socket
 import ssl
@@ -24,6 +24,8 @@ SILENT = 10.0  # seconds without a byte
 SHAKING = 10.0  # seconds for the TLS handshake
 ASKING = 10.0  # seconds for the head of a request
 AT_ONCE = 200  # connections taken in one turn of the loop
+HELLO = b"\x16"  # what TLS begins with
+FAILURES = 300  # handshakes whose remains, cycles with buffers in them, are collected at once and not at some time
 # asyncio gives each TLS connection a quarter of a megabyte to read into; its time is bounded, its number is large.
 sslproto.SSLProtocol.max_size = 65_536
 
@@ -144,6 +146,7 @@ class Listener:
         self.shaking: Pen[asyncio.Task[None]] = Pen(room.shaking, SHAKING, lambda task: task.cancel())
         self.asking: Pen[Guarded] = Pen(room.asking, ASKING, Guarded.hang_up)
         self.arrivals: set[Guarded] = set()  # through the handshake
+        self._failed = 0
         self._sockets: list[socket.socket] = []
         self._sweeper: asyncio.Task[None] | None = None
 
@@ -206,15 +209,29 @@ class Listener:
     def _spoken(self, one: socket.socket) -> None:
         self.loop.remove_reader(one)
         self.silent.remove(one)
+        try:
+            begins = one.recv(1, socket.MSG_PEEK)
+        except OSError:
+            begins = b""
+        if begins != HELLO:
+            one.close()
+            return
         task = self.loop.create_task(self._shake(one))
         self.shaking.add(task, self.time())
-        task.add_done_callback(self.shaking.remove)
+        task.add_done_callback(self._shaken)
+
+    def _shaken(self, task: asyncio.Task[None]) -> None:
+        """Who does not get through is nobody's trouble: nothing is said, but it leaves something behind."""
+        self.shaking.remove(task)
+        self._failed += task.cancelled() or task.exception() is not None
+        if self._failed >= FAILURES:
+            self._failed = 0
+            gc.collect()
 
     async def _shake(self, one: socket.socket) -> None:
-        with contextlib.suppress(OSError, ssl.SSLError):  # no TLS, or gone: nobody is to be told
-            await self.loop.connect_accepted_socket(
-                self._guarded, one, ssl=self.context, ssl_handshake_timeout=SHAKING, ssl_shutdown_timeout=2.0
-            )
+        await self.loop.connect_accepted_socket(
+            self._guarded, one, ssl=self.context, ssl_handshake_timeout=SHAKING, ssl_shutdown_timeout=2.0
+        )
 
     def _guarded(self) -> Guarded:
         return Guarded(self.protocols(), self)
