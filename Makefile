@@ -5,13 +5,14 @@ PYTHON ?= python3
 PY := .venv/bin/python
 INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup demo run agent agent-windows test test-fast lint bench clean packages lint-style lint-types lint-imports lint-django
+.PHONY: help setup demo run agent agent-windows gateway test test-fast lint bench clean packages lint-style lint-types lint-imports lint-django
 
 help:
 	@echo 'make demo       the whole product beside a simulated AWS account, directory and desktops'
 	@echo 'make run        an empty broker with its own PostgreSQL and Redis'
 	@echo 'make agent      the agent program for desktops: dist/usher-agent.pyz'
 	@echo 'make agent-windows PYTHON_ZIP=python-…-embed-amd64.zip   its installer for Windows: dist/usher-agent-setup.exe'
+	@echo 'make gateway    the gateway program: dist/usher_gateway-….whl'
 	@echo 'make test       all tests;  make test-fast  without slow ones and the browser'
 	@echo 'make lint       style, types, imports, migrations, settings'
 	@echo 'make bench      benchmarks;  make clean  removes what the others made, data in var/ too'
@@ -34,6 +35,11 @@ agent:
 agent-windows:
 	@test -n '$(PYTHON_ZIP)' || { echo 'Which Python for Windows? See docs/agent-windows.md: make agent-windows PYTHON_ZIP=…'; exit 1; }
 	$(PYTHON) agents/pack_windows.py --python '$(PYTHON_ZIP)' --out dist/usher-agent-setup.exe
+
+# Like the agent: no virtualenv, no package. It is installed where it is to run (docs/gateway.md).
+gateway:
+	@$(PYTHON) gateways/pack.py dist
+	@cp docs/usher-gateway.service dist/
 
 test: setup packages
 	$(PY) -m pytest -n 2

@@ -1,1 +1,1 @@
-"""Gateways: their records here, the program itself in `program/` (later; no Django in it)."""
+"""Gateways: their records here, the program itself in `program/`, which imports no Django and nothing else of ours."""

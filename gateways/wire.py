@@ -30,6 +30,9 @@ Clipboard = Literal["none", "in", "out", "both"]
 
 UNTIMED: Options = {"verify_exp": False, "verify_iat": False, "require": ["iss", "aud", "iat"]}  # timely() sees to that
 
+# What reading a hostile JWT raises: text that is no UTF-8 and JSON of a thousand levels are not caught by the library.
+UNREADABLE = (jwt.InvalidTokenError, ValueError, RecursionError)
+
 
 class Untrusted(Exception):
     """A signature, an audience or a time is not what it should be; says which, never the content."""
@@ -157,7 +160,7 @@ def forwarded_by(text: str) -> str:
     """The gateway that a FORWARD_HEADER claims to come from, not verified: whose key has to be looked up."""
     try:
         return str(jwt.decode(text, options={"verify_signature": False}).get("iss", ""))
-    except jwt.InvalidTokenError:
+    except UNREADABLE:
         raise Untrusted("it cannot be read") from None
 
 
@@ -193,7 +196,7 @@ def verified(text: str, key: Ed25519PublicKey, audience: Sequence[str]) -> dict[
     """The claims, whatever the time says. Raises Untrusted."""
     try:
         return jwt.decode(text, key, ["EdDSA"], audience=list(audience), options=UNTIMED)
-    except jwt.InvalidTokenError as error:
+    except UNREADABLE as error:
         raise Untrusted(f"the signature does not hold: {type(error).__name__}") from None
 
 

@@ -11,6 +11,7 @@ import yaml
 from django.core.management import get_commands
 
 from broker import settings
+from gateways.program.settings import FLAGS, load
 
 ROOT = settings.BASE_DIR
 COMPOSE = ROOT / "docker-compose.yml"
@@ -22,9 +23,9 @@ def services() -> dict[str, Any]:
     return dict(yaml.safe_load(COMPOSE.read_text())["services"])
 
 
-def docker_words(instruction: str) -> list[str]:
+def docker_words(instruction: str, file: str = "Dockerfile") -> list[str]:
     """What stands behind the only such instruction of the Dockerfile."""
-    (line,) = re.findall(rf"^{instruction} (.*)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    (line,) = re.findall(rf"^{instruction} (.*)$", (ROOT / file).read_text(), re.MULTILINE)
     return re.findall(r'"([^"]*)"', line) if line.startswith("[") else shlex.split(line)
 
 
@@ -93,3 +94,22 @@ def test_the_image_takes_only_extras_that_exist_and_no_simulated_world() -> None
     (extras,) = re.findall(r"'\.\[([\w,]+)\]'", text)
     assert extras == "broker"
     assert "broker = [" in (ROOT / "pyproject.toml").read_text()
+
+
+def test_the_gateways_image_has_the_packed_program_and_nothing_of_the_broker() -> None:
+    text = (ROOT / "Dockerfile.gateway").read_text()
+    (packer,) = re.findall(r"^RUN python (\S+) /wheel$", text, re.MULTILINE)
+    assert (ROOT / packer).exists()
+    assert re.findall(r"^COPY (.*)$", text.split("FROM")[-1], re.MULTILINE) == ["--from=build /wheel /wheel"]
+    assert docker_words("CMD", "Dockerfile.gateway") == ["usher-gateway"]
+    listen = load(["--broker", "https://a", "--listen", re.findall(r"USHER_GATEWAY_LISTEN=(\S+)", text)[0]])
+    assert docker_words("EXPOSE", "Dockerfile.gateway") == [str(listen.port), f"{listen.first_port}-{listen.last_port}"]
+    assert docker_words("VOLUME", "Dockerfile.gateway") == [str(listen.data)]
+
+
+def test_the_unit_file_names_settings_that_exist_and_outlasts_the_drain() -> None:
+    text = (ROOT / "docs" / "usher-gateway.service").read_text()
+    known = {f"USHER_GATEWAY_{name.upper().replace('-', '_')}" for name in FLAGS}
+    assert set(re.findall(r"USHER_GATEWAY_\w+", text)) <= known
+    (patience,) = re.findall(r"^TimeoutStopSec=(\d+)$", text, re.MULTILINE)
+    assert int(patience) > int(FLAGS["drain-seconds"][0])

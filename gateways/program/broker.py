@@ -113,6 +113,7 @@ class Broker:
     async def _context(self) -> ssl.SSLContext | None:
         """How the broker's certificate is checked: by the system, or by the CA of --broker-sha256 (RULES 4)."""
         if not self.settings.broker.startswith("https:"):
+            log.warning("broker.plain_http", extra={"broker": self.settings.broker})  # fine on one machine only
             return None
         if not self.settings.broker_sha256:
             return ssl.create_default_context()

@@ -21,6 +21,7 @@ from gateways.program.house import HOUSE, Figures, House
 from gateways.program.listener import Listener, Room, watch
 from gateways.program.ports import Options, Ports
 from gateways.program.ports.engines import engine_named
+from gateways.program.rdp import serve as rdp
 from gateways.program.registry import Clock, Registry
 from gateways.program.settings import BadSettings, Settings
 from gateways.program.ssh import serve as ssh
@@ -36,7 +37,7 @@ SWEEP = 0.5  # seconds between two looks for sessions that are over
 # Nobody is told of what versions we are made, not even who sends no HTTP.
 web_response.SERVER_SOFTWARE = "usher-gateway"  # type: ignore[attr-defined]
 # GET /viewer/v1/<protocol>: a WebSocket whose handler asks the gate (house.gate.admit) before it opens anything.
-VIEWERS: Mapping[str, Handler] = {"vnc": vnc.serve, "ssh": ssh.serve}
+VIEWERS: Mapping[str, Handler] = {"rdp": rdp.serve, "vnc": vnc.serve, "ssh": ssh.serve}
 
 
 def application(house: House, broker: Broker) -> web.Application:

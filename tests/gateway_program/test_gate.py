@@ -1,6 +1,7 @@
 """A connection token opens one session, once, here, in time, for the right page and address; nothing else does."""
 
 import asyncio
+import base64
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from gateways.program.gate import Refused
 from gateways.program.sessions import Session
 from gateways.wire import Grant, make_token
 from tests.gateway_program.world import CLIENT, ORIGIN, UID, World, opening
+
+NESTED = base64.urlsafe_b64encode(b"[" * 50_000).decode() + ".e30.e30"
 
 
 def admit(world: World, token: str, **more: Any) -> Session:
@@ -147,6 +150,6 @@ def test_a_gateway_that_is_being_shut_down_lets_nobody_in(world: World) -> None:
     assert refused(world, world.token(session.opening)) == "draining"
 
 
-@pytest.mark.parametrize("text", ["", ".", "a.b.c", "é" * 50, "e30.e30.e30", "A" * 100_000])
+@pytest.mark.parametrize("text", ["", ".", "a.b.c", "é" * 50, "e30.e30.e30", "A" * 100_000, "\udca0", NESTED])
 def test_garbage_is_refused(world: World, text: str) -> None:
     assert refused(world, text) == "bad_token"
