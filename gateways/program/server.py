@@ -23,6 +23,8 @@ from gateways.program.ports import Options, Ports
 from gateways.program.ports.engines import engine_named
 from gateways.program.rdp import serve as rdp
 from gateways.program.registry import Clock, Registry
+from gateways.program.screen import serve as screen
+from gateways.program.screen.folders import clear
 from gateways.program.settings import BadSettings, Settings
 from gateways.program.ssh import serve as ssh
 from gateways.program.state import State
@@ -37,7 +39,7 @@ SWEEP = 0.5  # seconds between two looks for sessions that are over
 # Nobody is told of what versions we are made, not even who sends no HTTP.
 web_response.SERVER_SOFTWARE = "usher-gateway"  # type: ignore[attr-defined]
 # GET /viewer/v1/<protocol>: a WebSocket whose handler asks the gate (house.gate.admit) before it opens anything.
-VIEWERS: Mapping[str, Handler] = {"rdp": rdp.serve, "vnc": vnc.serve, "ssh": ssh.serve}
+VIEWERS: Mapping[str, Handler] = {"rdp": rdp.serve, "vnc": vnc.serve, "ssh": ssh.serve, "screen": screen.serve}
 
 
 def application(house: House, broker: Broker) -> web.Application:
@@ -92,6 +94,7 @@ async def serve(settings: Settings) -> None:
     """Until SIGTERM or SIGINT, and then until the sessions are over. Raises BadSettings, BadState, OSError."""
     files = open_files()
     gateway = build(settings)
+    clear(settings.data)
     house = gateway.house
     stop = Stop(gateway)
     runner = web.AppRunner(

@@ -34,6 +34,8 @@ class Settings:
     connections: int = 10_000  # of browsers, at a time
     engine: str = "auto"  # of forwarded ports
     metrics_from: tuple[Network, ...] = ()  # besides this machine
+    screens: int = 20  # rendered ones, at a time
+    screen_memory: int = 768  # megabytes of address space for each of the two programs of one
 
 
 FLAGS: Mapping[str, tuple[str, str]] = {
@@ -49,6 +51,8 @@ FLAGS: Mapping[str, tuple[str, str]] = {
     "sessions-per-user": ("30", "how many sessions of one user at a time"),
     "connections": ("10000", "how many connections of browsers at a time"),
     "engine": ("auto", "how forwarded bytes are passed on: splice (Linux), streams, or auto: the best there is"),
+    "screens": ("20", "how many server-rendered screens at a time; 0: none"),
+    "screen-memory": ("768", "megabytes that each of the two programs of a rendered screen may take"),
     "metrics-from": ("", "networks that may read /metrics besides this machine, like 10.0.0.0/8,192.0.2.7"),
 }
 
@@ -91,6 +95,8 @@ def read(said: Mapping[str, str]) -> Settings:
         ),
         connections=_number("connections", said["connections"], 1, 1_000_000),
         engine=_engine(said["engine"]),
+        screens=_number("screens", said["screens"], 0, 10_000),
+        screen_memory=_number("screen-memory", said["screen-memory"], 128, 1_000_000),
         metrics_from=tuple(_network(each) for each in said["metrics-from"].replace(",", " ").split()),
     )
 

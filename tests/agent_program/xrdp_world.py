@@ -162,7 +162,7 @@ def screen(world: Desktop, size: str = "800x600x24") -> str:
     """A virtual screen for FreeRDP, on the first number that is free."""
     reading, writing = os.pipe()
     with (world.folder / "Xvfb.log").open("wb") as log:
-        command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", size, "-nolisten", "tcp"]
+        command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", size, "-nolisten", "tcp", "-noreset"]
         world.children.append(subprocess.Popen(command, pass_fds=[writing], stdout=log, stderr=log))
     os.close(writing)
     with os.fdopen(reading) as pipe:
@@ -196,7 +196,8 @@ def stop(world: Desktop) -> None:
 
 def shown_by_vnc(display: int) -> bool:
     """Whether somebody is connected to the Xvnc of that display."""
-    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    text = [Path(f"/proc/net/{name}").read_text().splitlines()[1:] for name in ("tcp", "tcp6")]
+    lines = [line.split() for each in text for line in each]
     return any(line[1].endswith(f":{5900 + display:04X}") and line[3] == "01" for line in lines)
 
 

@@ -100,6 +100,8 @@ async def connect(session: Session, terminal: Terminal) -> asyncssh.SSHClientCon
         raise Failed(f"The desktop does not answer on port {opening.port}.") from None
     except asyncssh.Error as error:
         raise Failed(f"The SSH server broke off: {plain(error.reason)}.") from None
+    finally:
+        client.password = ""
 
 
 def plain(words: str) -> str:

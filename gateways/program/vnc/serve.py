@@ -14,11 +14,11 @@ async def serve(request: web.Request) -> web.WebSocketResponse:
 
 async def talk(visit: Visit) -> Ending:
     """Sign in at the server, then pass bytes."""
-    opening = visit.session.opening
-    server = Server(*await dial(opening.host, opening.port))
+    session = visit.session
+    server = Server(*await dial(session.opening.host, session.opening.port))
     try:
-        await greet(server, visit.session.spend_password())
+        await greet(server, session.spend_password())
         await visit.agree()
-        return await pipe(visit, server, opening.clipboard)
+        return await pipe(visit, server, session.opening.clipboard)
     finally:
         server.writer.transport.abort()

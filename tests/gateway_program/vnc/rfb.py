@@ -3,10 +3,12 @@
 import asyncio
 import struct
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from gateways.program.vnc.clipboard import EXTENDED_CLIPBOARD
+from gateways.program.vnc.clipboard import EXTENDED_CLIPBOARD, QEMU_KEYS
 from gateways.program.vnc.password import response
+from tests.gateway_program.painter import BLUE, RED, Rectangle
 from tests.gateway_program.stage import PATIENCE, Page
 
 TRUE_COLOUR = struct.pack(">BxxxBBBBHHHBBBxxx", 0, 32, 24, 0, 1, 255, 255, 255, 16, 8, 0)
@@ -89,12 +91,32 @@ class Viewer:
             raise AssertionError(f"message {kind}")
         return kind
 
-    async def see(self, x: int, y: int, colour: int) -> None:
-        """Read until that pixel has the colour."""
+    async def key(self, scancode: int, symbol: int = 0) -> None:
+        """Press and release a key, by its place on the keyboard (QEMU's message)."""
+        for down in (1, 0):
+            await self.send(struct.pack(">BBHII", 255, 0, down, symbol, scancode))
+
+    async def look(self, done: Callable[[], bool]) -> None:
+        """Read until that holds of the picture."""
         async with asyncio.timeout(PATIENCE):
-            while self.pixel(x, y) != colour:
+            while not done():
                 await self.ask(incremental=True)
                 await self.message()
+
+    def near(self, x: int, y: int, colour: int) -> bool:
+        """Whether that pixel is about so; pictures may lose a little on their way."""
+        seen = self.pixel(x, y)
+        return all(abs((seen >> shift & 255) - (colour >> shift & 255)) < 48 for shift in (0, 8, 16))
+
+    def sheared(self, at: Rectangle) -> bool:
+        """Whether the two halves of a painted rectangle are not where they should be, in any of its rows."""
+        left, right = at.halves
+        places = (left.x + 1, RED), (right.x - 2, RED), (right.x + 1, BLUE), (right.x + right.width - 2, BLUE)
+        return not all(self.near(x, y, colour) for y in range(at.y + 1, at.y + at.height - 1) for x, colour in places)
+
+    async def see(self, x: int, y: int, colour: int) -> None:
+        """Read until that pixel has the colour."""
+        await self.look(lambda: self.pixel(x, y) == colour)
 
     def pixel(self, x: int, y: int) -> int:
         """As 0xRRGGBB."""
@@ -108,7 +130,7 @@ class Viewer:
             for row in range(height):
                 at = 4 * ((y + row) * self.width + x)
                 self.picture[at : at + 4 * width] = pixels[4 * width * row : 4 * width * (row + 1)]
-        elif encoding != EXTENDED_CLIPBOARD:
+        elif encoding not in (EXTENDED_CLIPBOARD, QEMU_KEYS):
             raise AssertionError(f"encoding {encoding}")
 
     async def _text(self) -> None:

@@ -34,7 +34,13 @@ class Clipboard:
     """The clipboard of a display, as a program on the desktop sees it."""
 
     display: str
+    authority: str = ""  # the file with the display's key
     owner: "subprocess.Popen[bytes] | None" = None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """For programs of that display."""
+        return {**os.environ, "XAUTHORITY": self.authority}
 
     def copy(self, text: str) -> None:
         """Somebody on the desktop copies."""
@@ -43,13 +49,15 @@ class Clipboard:
             said.write(text.encode())
             said.seek(0)
             command = ["xclip", "-selection", "clipboard", "-quiet", "-display", self.display]
-            self.owner = subprocess.Popen(command, stdin=said, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            self.owner = subprocess.Popen(
+                command, stdin=said, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=self.environment
+            )
         wait_for(lambda: self.paste() == text, 10, "the clipboard is taken")
 
     def paste(self) -> str:
         """What somebody on the desktop would paste; "" where there is nothing."""
         command = ["timeout", "2", "xclip", "-selection", "clipboard", "-o", "-display", self.display]
-        return subprocess.run(command, capture_output=True).stdout.decode(errors="replace")
+        return subprocess.run(command, capture_output=True, env=self.environment).stdout.decode(errors="replace")
 
     def release(self) -> None:
         """The program that offers the clipboard ends."""

@@ -1,0 +1,145 @@
+"""`GET /viewer/v1/screen`: a desktop rendered here, as RFB in the page. Its folder and programs live as long as it."""
+
+import asyncio
+import shutil
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from aiohttp import web
+
+from gateways.program.rdp.conversation import Credentials
+from gateways.program.rdp.dial import connected, secured
+from gateways.program.screen.children import end, start
+from gateways.program.screen.commands import (
+    LARGEST,
+    PATH,
+    SMALLEST,
+    Programs,
+    client_command,
+    ending,
+    environment,
+    programs,
+    server_command,
+)
+from gateways.program.screen.folders import TooLong, folder, note_display
+from gateways.program.sessions import Session
+from gateways.program.viewing import Ending, Failed, Visit, first_of, number, welcome
+from gateways.program.vnc.pipe import pipe
+from gateways.program.vnc.server import Server, greet
+
+START_SECONDS = 10  # for the VNC server
+NO_START = "The program that renders the screen did not start on the gateway."
+
+
+async def serve(request: web.Request) -> web.WebSocketResponse:
+    """The page's WebSocket: token, width and height; answer; then RFB."""
+    return await welcome(request, "screen", talk)
+
+
+async def talk(visit: Visit) -> Ending:
+    """Look whether the desktop is the right one and lets us in, render it, and pass on what is rendered."""
+    session, settings = visit.session, visit.house.settings
+    found = programs(lambda name: shutil.which(name, path=PATH))
+    running = sum(each.opening.protocol == "screen" and each.used_at > 0 for each in visit.house.registry.live())
+    if running > settings.screens:
+        raise Failed(f"This gateway renders {settings.screens} screens already. Choose the other viewer.", "limit")
+    async with connected(session.opening.host, session.opening.port) as streams:
+        await secured(session, who(session), streams)
+    try:
+        with folder(settings.data) as path:
+            return await rendered(visit, found, path)
+    except TooLong:
+        raise Failed("The name of the gateway's data folder is too long to render screens.", "gateway") from None
+
+
+def who(session: Session) -> Credentials:
+    """To be let in; the password stays with the session, for FreeRDP."""
+    opening = session.opening
+    return Credentials(opening.login, opening.domain, opening.password)
+
+
+def size_of(visit: Visit) -> tuple[int, int]:
+    """Of the screen: as the page says, else as the broker does."""
+    opening = visit.session.opening
+    return (
+        number(visit.hello, "width", SMALLEST, LARGEST, opening.width or 1280),
+        number(visit.hello, "height", SMALLEST, LARGEST, opening.height or 800),
+    )
+
+
+async def rendered(visit: Visit, found: Programs, path: Path) -> Ending:
+    """Start both programs, and pass bytes until one of them ends, or the page. Nothing is left."""
+    session, megabytes, size = visit.session, visit.house.settings.screen_memory, size_of(visit)
+    async with children() as running:
+        server = await start(server_command(found.server, session.opening, size), environment(path), megabytes)
+        running.append(server)
+        display = await display_of(server)
+        note_display(path, display)
+        command = client_command(found.client, session.opening, session.certificate, size)
+        client = await start(command, environment(path, display), megabytes)
+        running.append(client)
+        tell(client, session.spend_password())
+        async with private(path / "rfb") as shown:
+            await visit.agree(width=size[0], height=size[1])
+            return await first_of(pipe(visit, shown, "both"), shown_by(client), rendering(server))
+
+
+@asynccontextmanager
+async def children() -> AsyncIterator[list[Process]]:
+    """Programs that end with the block."""
+    running: list[Process] = []
+    try:
+        yield running
+    finally:
+        await asyncio.shield(asyncio.ensure_future(end(running)))
+
+
+async def display_of(server: Process) -> int:
+    """The number of the display, told when it can be used. Raises Failed."""
+    assert server.stdout is not None  # noqa: S101 - for the type checker
+    with suppress(TimeoutError, ValueError):
+        return int(await asyncio.wait_for(server.stdout.readline(), START_SECONDS))
+    raise Failed(NO_START, "gateway")
+
+
+def tell(client: Process, password: str) -> None:
+    """The password, once, in a pipe that nobody else reads."""
+    assert client.stdin is not None  # noqa: S101 - for the type checker
+    client.stdin.write(password.encode() + b"\n")
+    client.stdin.close()
+
+
+@asynccontextmanager
+async def private(path: Path) -> AsyncIterator[Server]:
+    """RFB at the socket of a VNC server of ours. Raises Failed."""
+    try:
+        reader, writer = await asyncio.open_unix_connection(path)
+    except OSError:
+        raise Failed(NO_START, "gateway") from None
+    try:
+        server = Server(reader, writer)
+        await greet(server, "")
+        yield server
+    finally:
+        writer.transport.abort()
+
+
+async def shown_by(client: Process) -> Ending:
+    """Why FreeRDP has ended, once it has."""
+    return ending(await over(client))
+
+
+async def rendering(server: Process) -> Ending:
+    """The VNC server has no reason to end."""
+    await over(server)
+    return "The program that renders the screen has ended on the gateway.", "gateway"
+
+
+async def over(program: Process) -> int:
+    """Its exit code, once it has one. What it says is read and forgotten."""
+    assert program.stdout is not None  # noqa: S101 - for the type checker
+    while await program.stdout.read(4096):
+        pass
+    return await program.wait()

@@ -1,0 +1,57 @@
+"""What is started for a rendered screen, by the opening alone; and the folder's own rules."""
+
+from pathlib import Path
+
+import pytest
+
+from gateways.program.screen.commands import client_command, ending, environment, programs, server_command
+from gateways.program.screen.folders import LONGEST, TooLong, folder
+from gateways.program.viewing import Failed
+from tests.gateway_program.world import opening
+
+
+def test_the_password_is_in_no_argument_and_no_variable() -> None:
+    asked = opening(protocol="screen", login="ann", domain="CORP", password="s3cret-one", layout=0x407)
+    client = client_command("xfreerdp", asked, "ab" * 32, (800, 600))
+    told = [*client, *server_command("Xvnc", asked, (800, 600)), *environment(Path("/x"), 3).values()]
+    assert not any("s3cret-one" in each for each in told)
+    assert {"/u:ann", "/d:CORP", "/kbd:0x00000407", "/from-stdin:force", "/size:800x600"} <= set(client)
+    assert f"/cert:deny,fingerprint:sha256:{':'.join(['ab'] * 32)}" in client
+
+
+@pytest.mark.parametrize(
+    ("policy", "freerdp", "sent", "accepted"),
+    [
+        ("none", "-clipboard", 0, 0),
+        ("in", "+clipboard", 0, 1),
+        ("out", "+clipboard", 1, 0),
+        ("both", "+clipboard", 1, 1),
+    ],
+)
+def test_the_clipboard_policy_holds_in_both_programs(policy: str, freerdp: str, sent: int, accepted: int) -> None:
+    asked = opening(protocol="screen", clipboard=policy)
+    assert freerdp in client_command("xfreerdp", asked, "", (800, 600))
+    assert {f"-SendCutText={sent}", f"-AcceptCutText={accepted}"} <= set(server_command("Xvnc", asked, (800, 600)))
+
+
+def test_an_address_of_ipv6_stands_in_brackets() -> None:
+    assert "/v:[fd00::1]:3389" in client_command("xfreerdp", opening(host="fd00::1"), "", (800, 600))
+
+
+def test_what_is_not_installed_is_named() -> None:
+    assert programs(lambda name: f"/bin/{name}" if name in ("Xvnc", "xfreerdp3") else None).client == "/bin/xfreerdp3"
+    with pytest.raises(Failed, match="xfreerdp is not installed"):
+        programs(lambda name: "/bin/Xvnc" if name == "Xvnc" else None)
+
+
+def test_every_exit_code_has_words() -> None:
+    assert "password" in ending(134)[0]
+    assert "code 77" in ending(77)[0]
+    assert ending(-9) == ("The program that shows the desktop was ended (signal 9).", "gateway")
+
+
+def test_a_folder_whose_name_leaves_no_room_for_a_socket_is_refused(tmp_path: Path) -> None:
+    deep = tmp_path / ("x" * LONGEST)
+    deep.mkdir()
+    with pytest.raises(TooLong), folder(deep):
+        pass
