@@ -15,6 +15,7 @@ from policies import locations
 from policies.forms import LocationForm, RoleForm, TesterForm
 from policies.models import Access, AssignmentRule, Location, Policy, PoolAssignment, Role
 from policies.policy_forms import PolicyForm
+from policies.services import judge_again
 from policies.tables import LocationTable, PolicyTable, RoleTable, ServerTable
 
 Users = list[tuple[str, str]]
@@ -137,6 +138,12 @@ class RolePages(Pages):
     def keep(cls, row: Any) -> str:
         """Administrator and User stay."""
         return "This role is part of the product and stays. Its permissions can be changed." if row.builtin else ""
+
+    @classmethod
+    def saved(cls, request: HttpRequest, row: Role, created: bool) -> None:
+        """Whoever has lost something by it loses it at once (RULES 22)."""
+        for server in () if created else AuthenticationServer.objects.all():
+            judge_again(server, f"role {row} changed")
 
     @classmethod
     def facts(cls, request: HttpRequest, row: Any) -> dict[str, Any]:

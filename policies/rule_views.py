@@ -10,12 +10,11 @@ from authservers.models import AuthenticationServer
 from authservers.services import directory
 from broker.core.clock import now
 from broker.core.forms import STEP
-from broker.core.jobs import Wish, enqueue
-from broker.core.models import ref
 from broker.core.pages import OVERTAKEN, SeeOther, needs, save
 from policies.backends import beyond
 from policies.pages import AssignmentPages
 from policies.rule_forms import RulesForm, asks_groups
+from policies.services import judge_again
 
 REFRESH = "groups:refresh"
 
@@ -34,10 +33,7 @@ def refresh_groups(server: AuthenticationServer) -> str:
 
 def saved(request: HttpRequest, server: AuthenticationServer, created: bool) -> None:
     """Whoever is signed in gets what the rules give now (RULES 22)."""
-    about = {"server": server.pk}
-    key = f"session_expire:{server.pk}"
-    cause = "the assignment rules changed"
-    enqueue(Wish("session_expire", ref(server), str(server), payload=about, key=key, cause=cause))
+    judge_again(server, "the assignment rules changed")
 
 
 def too_much(request: HttpRequest, form: RulesForm) -> str:

@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 
 from agents.models import Agent
 from agents.services import command
-from broker.connect import facts, notices, plans_in_force, rights
+from broker.connect import facts, notices, plans_in_force, rights, tunnels
 from broker.connect.happenings import Happening, call_off, happened, planned
 from broker.connect.models import DesktopSession, Launch
 from broker.connect.power import number
@@ -33,6 +33,7 @@ def release(assignment_id: int, reason: str) -> Assignment | None:
     if assignment is None:
         return None
     end_launches(Launch.objects.filter(assignment=assignment), f"The desktop was released: {reason}")
+    tunnels.close_of_assignment(assignment, f"The desktop was released: {reason}.")
     set_aside(assignment)
     rights.released(assignment)
     happened(Happening(assignment.desktop, Event.RELEASED, now(), assignment))
@@ -184,4 +185,5 @@ def let_go(desktop: Desktop, reason: str) -> None:
     """End the assignment and the launches of a desktop that is no more."""
     for assignment in Assignment.objects.filter(desktop=desktop, closed_at=None):
         pools.release(assignment.pk, reason)
+    tunnels.close(Launch.objects.filter(desktop=desktop), f"The desktop was deleted: {reason}.")
     end_launches(Launch.objects.filter(desktop=desktop), f"The desktop was deleted: {reason}")

@@ -8,7 +8,7 @@ from django.db.models import Exists, OuterRef
 from agents.models import Agent
 from agents.services import agent_of, is_silent
 from authservers.models import User
-from broker.connect import actions, portals
+from broker.connect import actions, portals, tunnels
 from broker.connect.happenings import Happening, happened
 from broker.connect.models import DesktopSession, Launch, PortalSession
 from broker.core.jobs import URGENT, Wish, enqueue
@@ -48,7 +48,8 @@ def signed_out() -> int:
     ).exclude(times__has_key=CLOSED)  # fmt: skip
     count = 0
     for launch in over.select_related("desktop__center", "portal_session"):
-        count += taken_as_closed(launch)
+        if not tunnels.was_used(launch):  # its gateway tells when it closes
+            count += taken_as_closed(launch)
     return count
 
 
@@ -78,6 +79,7 @@ def shut_out(user: User, why: str) -> int:
     """
     closed = portals.close(PortalSession.objects.filter(user=user), why)
     actions.end_launches(Launch.objects.filter(user=user), f"You were signed out: {why}")
+    tunnels.close_of_user(user, f"You were signed out: {why}.")
     seen = DesktopSession.objects.filter(user=user, state=DesktopSession.State.ACTIVE, ended_at=None)
     for session in seen.select_related("desktop"):
         about, payload = ref(session.desktop), {"session": session.pk, "reason": why}

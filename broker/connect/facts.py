@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from agents.models import Agent
 from agents.services import agent_of, is_silent
-from broker.connect import notices
+from broker.connect import notices, tunnels
 from broker.connect.happenings import epoch_of
 from broker.connect.models import DesktopSession, Launch
 from broker.core.clock import now
@@ -36,6 +36,7 @@ def of(desktop: Desktop) -> Facts:
         agent_heard=agent.last_seen if agent else None,
         agent_silent=bool(agent and is_silent(agent)),
         unheard=bool(agent and agent.waiting),
+        gateway_bytes=tunnels.last_bytes(desktop),
         launching=bool(assignment and launching(desktop, assignment)),
         power="deleted" if desktop.availability == Desktop.Availability.DELETED else desktop.power,
         raw_power=desktop.raw_state,

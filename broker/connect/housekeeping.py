@@ -5,7 +5,7 @@ from datetime import timedelta
 from django.contrib.sessions.models import Session
 
 from agents.models import Agent, AgentCommand, AgentEvent
-from broker.connect import agent_watch, closing, drains, launches, places, portals, rights, throttle, watch
+from broker.connect import agent_watch, closing, drains, launches, places, portals, rights, throttle, tunnels, watch
 from broker.connect.models import Client, Launch, PortalSession, QueuePlace
 from broker.core.clock import now
 from broker.core.jobs import Done, Kind, Result
@@ -36,6 +36,7 @@ def run(job: Job) -> Result:
     places.keep_looking()
     drains.follow()
     closing.signed_out()
+    tunnels.note_work()
     portals.forget_lapsed()
     watch.stopped_without_a_boot()
     watch.silent_and_unused()

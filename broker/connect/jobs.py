@@ -13,6 +13,7 @@ from broker.connect import (
     queue,
     rogues,
     session_expire,
+    tunnel_closed,
 )  # fmt: skip
 from broker.core.jobs import Kind
 
@@ -35,4 +36,5 @@ HANDLERS: dict[str, Kind] = {
     "call_url": call_url.KIND,
     "housekeeping": housekeeping.KIND,
     "session_expire": session_expire.KIND,
+    "tunnel_closed": tunnel_closed.KIND,
 }

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
 
-from broker.connect import credentials
+from broker.connect import credentials, tunnels
 from broker.connect.models import PortalSession
 from broker.core import context
 from broker.core.clock import now
@@ -52,7 +52,7 @@ class Portal:
         portal = held.filter(session_key=request.session.session_key or "", closed_at=None).first()
         if portal is None or portal.role is None or portal.policy is None:
             return None
-        if now() < end_of(portal):
+        if now() < end_of(portal) or worked(portal):
             return portal
         PortalSession.objects.filter(pk=portal.pk).exclude(vault="").update(vault="")
         return None
@@ -70,6 +70,16 @@ class Portal:
         response = HttpResponse(status=401, headers={"HX-Redirect": address}) if polled else redirect(address)
         credentials.take_back(response)
         return response
+
+
+def worked(portal: PortalSession) -> bool:
+    """Whether it goes on because somebody works on a desktop in this browser (RULES 22)."""
+    last = tunnels.last_worked(portal)
+    if last is None or last <= portal.active_at:
+        return False
+    portal.active_at = last
+    portal.save(update_fields=["active_at"])
+    return now() < end_of(portal)
 
 
 def end_of(portal: PortalSession) -> datetime:

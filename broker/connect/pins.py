@@ -19,8 +19,12 @@ CHANGED = "{desktop} shows another certificate at port {port} than before: conne
 
 def pin_of(desktop: Desktop, choice: ProtocolChoice) -> str:
     """The SHA-256 in hex, "" where this is the first use."""
-    told = desktop.rdp_cert_sha256 if choice.viewer in RDP else ""
-    return told or learned(desktop, choice.reaches)
+    return known(desktop, choice.reaches, choice.viewer)
+
+
+def known(desktop: Desktop, port: int, viewer: str) -> str:
+    """The same by port, and by the viewer's name on the gateways' wire."""
+    return (desktop.rdp_cert_sha256 if viewer in RDP else "") or learned(desktop, port)
 
 
 def learned(desktop: Desktop, port: int) -> str:

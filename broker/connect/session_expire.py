@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from authservers.models import AuthenticationServer
+from broker.connect import tunnels
 from broker.connect.closing import shut_out
 from broker.connect.models import PortalSession
 from broker.core import audit
@@ -29,6 +30,8 @@ def judged_again(portal: PortalSession, server: AuthenticationServer) -> bool:
     if given.role is None or given.policy is None:
         audit.record("auth.session_expired", f"{portal.user} is signed out: {given.why}", user=portal.user)
         return bool(shut_out(portal.user, "the assignment rules give no access"))
+    if not given.role.web_client:
+        tunnels.close_of_user(portal.user, "Your role no longer has the web client.")
     if (given.role.pk, given.policy.pk) == (portal.role_id, portal.policy_id):
         return False
     message = f"{portal.user} has role {given.role} and policy {given.policy} from now on: {given.why}"

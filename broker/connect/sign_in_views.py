@@ -98,7 +98,7 @@ def sign_out(request: HttpRequest) -> HttpResponse:
     if sessions and choice not in Choice.values:
         return render(request, "connect/sign_out.html", {"sessions": sessions, "choices": Choice.choices})
     if choice in (Choice.DISCONNECT, Choice.LOG_OUT):
-        signing_out.close(sessions, choice)
+        signing_out.close(request.user, sessions, choice)  # type: ignore[arg-type]
     if portal:
         portals.close(PortalSession.objects.filter(pk=portal.pk), "signed out")
         audit.record("auth.logout", f"{request.user} signed out.", user=request.user)

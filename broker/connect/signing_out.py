@@ -1,16 +1,20 @@
 """Signing out of the broker with desktops still open, and why something ended while one was away (RULES 22)."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db import transaction
 from django.db.models import TextChoices
 from django.utils.timezone import localtime
 
 from agents.models import AgentCommand
 from agents.services import command
 from authservers.models import User
-from broker.connect import facts
+from broker.connect import facts, tunnels
 from broker.connect.models import DesktopSession, PortalSession
 from broker.core import audit
+from centers.models import Desktop
 
 BY_THE_USER = "you signed out"
 OWN = frozenset({"", "signed out"})
@@ -26,23 +30,41 @@ class Choice(TextChoices):
     LOG_OUT = "logout", "Log out: programs are closed, unsaved work is lost"
 
 
-def connected(user: User) -> list[DesktopSession]:
+@dataclass(frozen=True, slots=True)
+class Open:
+    """A desktop where the user is now: by the word of its agent, else of a gateway."""
+
+    desktop: Desktop
+    since: datetime | None
+    session: DesktopSession | None = None
+
+
+def connected(user: User) -> list[Open]:
     """Where the user is connected now, on desktops that are the user's."""
     live = DesktopSession.objects.filter(user=user, ended_at=None, state=DesktopSession.State.ACTIVE)
-    return list(live.filter(assignment__user=user, assignment__closed_at=None).select_related("desktop"))
+    told = live.filter(assignment__user=user, assignment__closed_at=None).select_related("desktop")
+    found = {each.desktop_id: Open(each.desktop, each.changed_at, each) for each in told}
+    for tunnel in tunnels.open_of(user):
+        launch = tunnels.launch_of(tunnel)
+        if launch is not None and launch.assignment.closed_at is None:
+            found.setdefault(launch.desktop_id, Open(launch.desktop, tunnel.used_at))
+    return list(found.values())
 
 
-def close(sessions: list[DesktopSession], choice: str) -> list[str]:
-    """Ask the agents to disconnect or log out; the names of the desktops whose agent cannot be asked."""
+@transaction.atomic
+def close(user: User, open_ones: Sequence[Open], choice: str) -> list[str]:
+    """Ask the agents to disconnect or log out, and end what goes through gateways; the names of the desktops whose
+    agent cannot be asked."""
     missed: list[str] = []
-    for session in sessions:
-        agent = facts.reachable(session.desktop)
-        if agent is None:
-            missed.append(str(session.desktop))
+    for each in open_ones:
+        session, agent = each.session, facts.reachable(each.desktop)
+        if agent is None or session is None:
+            missed.append(str(each.desktop))
             continue
         command(agent, choice, BY_THE_USER, {"session": session.os_session})
         message = f"Asked the agent to {choice}: {session.user} signed out of the broker."
         audit.record(f"session.{choice}", message, user=session.user, desktop=session.desktop)
+    tunnels.close_of_user(user, tunnels.SIGNED_OUT)
     return missed
 
 

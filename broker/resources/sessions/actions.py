@@ -11,7 +11,7 @@ from django.shortcuts import render
 from django.urls import reverse
 
 from agents.services import command
-from broker.connect import portals
+from broker.connect import portals, tunnels
 from broker.connect.models import DesktopSession, PortalSession
 from broker.core import audit, words
 from broker.core.clock import now
@@ -83,9 +83,11 @@ def question(what: str) -> Callable[[Sequence[DesktopSession]], str]:
 
 @transaction.atomic
 def sign_out(request: HttpRequest, row: PortalSession) -> str:
-    """End one sign-in; what its user has open on desktops goes on (RULES 22)."""
-    if not portals.close(PortalSession.objects.filter(pk=row.pk), f"signed out by {request.user}"):
+    """End one sign-in, and the ways through gateways that came from it; sessions on desktops go on (RULES 22)."""
+    this = PortalSession.objects.filter(pk=row.pk)
+    if not portals.close(this, f"signed out by {request.user}"):
         raise Refused(f"{row.user} is signed out there already.")
+    tunnels.close_of_sign_ins(this, "An administrator has signed you out.")
     audit.record("auth.logout", f"{row.user} is signed out by {request.user}.", user=row.user, subject=row.user)
     return f"{row.user} is signed out. Sessions on desktops go on."
 

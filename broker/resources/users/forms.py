@@ -6,6 +6,7 @@ from django import forms
 from django.contrib.auth.password_validation import password_validators_help_texts, validate_password
 
 from authservers.models import LOCAL, AuthenticationServer, User, key_of
+from broker.connect.closing import shut_out
 from broker.connect.setup import local_server
 from broker.core.clock import now
 from broker.core.context import current
@@ -155,7 +156,8 @@ class UserForm(PageForm):
         else:
             Access.objects.filter(user=person).delete()
         if self.ends_sessions():
-            close_sessions(person, f"changed by {current().actor_name or 'an administrator'}")
+            end = close_sessions if person.is_active else shut_out
+            end(person, f"changed by {current().actor_name or 'an administrator'}")
         return person
 
     def changes(self) -> dict[str, tuple[Any, Any]]:

@@ -6,7 +6,7 @@ from django.db.models import BooleanField, Count, Exists, F, Func, OuterRef, Q, 
 from django.db.models.functions import Coalesce
 
 from authservers.models import LOCAL, User
-from broker.connect import portals
+from broker.connect import portals, tunnels
 from broker.connect.models import PortalSession
 from policies.models import Access, AssignmentRule
 from pools.models import Assignment
@@ -43,5 +43,7 @@ def people() -> QuerySet[Any]:
 
 
 def close_sessions(person: User, reason: str) -> int:
-    """End the portal sessions of a person at once (RULES 22); returns how many were open."""
+    """End the portal sessions of a person at once, and what goes through gateways (RULES 22); returns how many were
+    open."""
+    tunnels.close_of_user(person, f"You were signed out: {reason}.")
     return portals.close(PortalSession.objects.filter(user=person), reason)
