@@ -1,7 +1,7 @@
 """Paint on an X display in its own protocol: one window over everything, rectangles of known colours.
 
-What a viewer shows can then be compared pixel by pixel. A rectangle is two halves side by side, so that a sheared one
-shows: its edge in the middle is no longer upright.
+What a viewer shows can then be compared pixel by pixel. A rectangle has upright stripes, so that a sheared one shows:
+they lean. They are narrow, for servers look for areas of one colour and send those apart.
 """
 
 import socket
@@ -14,8 +14,8 @@ from types import TracebackType
 from agents.program.linux.xidle import COOKIE, cookie
 
 RED, BLUE, GROUND = 0xC02020, 0x2020C0, 0x204060
+COLOURS, STRIPE = (RED, BLUE), 3
 OVERRIDE_REDIRECT_AND_BACKGROUND = 0x0202
-WINDOW, CONTEXT = 1, 2
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,9 @@ class Rectangle:
     width: int
     height: int
 
-    @property
-    def halves(self) -> "tuple[Rectangle, Rectangle]":
-        """Left and right; the left one has the odd pixel less."""
-        left = self.width // 2
-        return (
-            Rectangle(self.x, self.y, left, self.height),
-            Rectangle(self.x + left, self.y, self.width - left, self.height),
-        )
+    def colour(self, column: int) -> int:
+        """Of a column, counted from its left edge."""
+        return COLOURS[column // STRIPE % 2]
 
 
 def many_sizes(width: int, height: int) -> list[Rectangle]:
@@ -65,10 +60,12 @@ class Painter:
         setup = self._read(words * 4)
         if granted != 1:
             raise PermissionError(setup.decode(errors="replace"))
-        self._ids = struct.unpack_from("<I", setup, 4)[0]
+        ids = struct.unpack_from("<I", setup, 4)[0]
+        self._window, self._context = ids + 1, ids + 2
         screen = 32 + (struct.unpack_from("<H", setup, 16)[0] + 3) // 4 * 4 + setup[21] * 8
         self._root = struct.unpack_from("<I", setup, screen)[0]
         self.width, self.height = struct.unpack_from("<HH", setup, screen + 20)
+        self._depth = setup[screen + 38]
         self._cover()
 
     def __enter__(self) -> "Painter":
@@ -81,24 +78,24 @@ class Painter:
 
     def fill(self, at: Rectangle, colour: int) -> None:
         """One rectangle, one colour; done when this returns."""
-        self._send(56, 0, struct.pack("<III", self._ids + CONTEXT, 0x04, colour))
-        self._send(
-            70, 0, struct.pack("<IIhhHH", self._ids + WINDOW, self._ids + CONTEXT, at.x, at.y, at.width, at.height)
-        )
+        self._send(56, 0, struct.pack("<III", self._context, 0x04, colour))
+        self._send(70, 0, struct.pack("<IIhhHH", self._window, self._context, at.x, at.y, at.width, at.height))
         self._done()
 
-    def halves(self, at: Rectangle) -> None:
-        """Red on the left, blue on the right."""
-        for half, colour in zip(at.halves, (RED, BLUE), strict=True):
-            self.fill(half, colour)
+    def stripes(self, at: Rectangle) -> None:
+        """A rectangle of upright stripes at one stroke: one update of the screen."""
+        row = b"".join(struct.pack("<I", at.colour(column)) for column in range(at.width))
+        place = struct.pack("<IIHHhhBBxx", self._window, self._context, at.width, at.height, at.x, at.y, 0, self._depth)
+        self._send(72, 2, place + row * at.height)
+        self._done()
 
     def _cover(self) -> None:
         """A window of our own over everything, that no window manager touches."""
-        window = self._ids + WINDOW
+        window = self._window
         place = struct.pack("<IIhhHHHHI", window, self._root, 0, 0, self.width, self.height, 0, 1, 0)
         self._send(1, 0, place + struct.pack("<III", OVERRIDE_REDIRECT_AND_BACKGROUND, GROUND, 1))
         self._send(8, 0, struct.pack("<I", window))
-        self._send(55, 0, struct.pack("<III", self._ids + CONTEXT, window, 0))
+        self._send(55, 0, struct.pack("<III", self._context, window, 0))
         self._done()
 
     def _send(self, code: int, detail: int, body: bytes) -> None:
@@ -141,12 +138,11 @@ class Picture:
         return int.from_bytes(self.pixels[place : place + 3], "little")
 
     def shows(self, rectangle: Rectangle, tolerance: int = 0) -> bool:
-        """Whether its halves are there, every pixel; `tolerance` for each colour, where a codec is lossy."""
+        """Whether its stripes are there, every pixel; `tolerance` for each colour, where a codec is lossy."""
         return all(
-            near(self.at(x, y), colour, tolerance)
-            for half, colour in zip(rectangle.halves, (RED, BLUE), strict=True)
-            for y in range(half.y, half.y + half.height)
-            for x in range(half.x, half.x + half.width)
+            near(self.at(rectangle.x + column, y), rectangle.colour(column), tolerance)
+            for y in range(rectangle.y, rectangle.y + rectangle.height)
+            for column in range(rectangle.width)
         )
 
 

@@ -37,4 +37,4 @@ def painted(server: Server) -> None:
         sizes = many_sizes(painter.width, painter.height)
         assert {each.width % 4 for each in sizes} == {0, 1, 2, 3}
         for each in sizes:
-            painter.halves(each)
+            painter.stripes(each)

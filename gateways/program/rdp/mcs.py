@@ -19,8 +19,9 @@ MOST_CHANNELS = 31
 SMALLEST, LARGEST = 200, 8192  # pixels of a desktop's side
 
 # Offsets in the core block, its header of four bytes counted (MS-RDPBCGR 2.2.1.3.2).
-SIZE, LAYOUT, DEPTHS, SELECTED, CORE_LENGTH = 8, 16, 140, 212, 216
+SIZE, LAYOUT, DEPTHS, NETWORK, SELECTED, CORE_LENGTH = 8, 16, 140, 210, 212, 216
 TRUE_COLOUR, EVERY_DEPTH, WANTS_32_BITS = 24, 0x0F, 0x0002
+NAMES_NETWORK, LAN = 0x0020, 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +57,10 @@ def _change_core(made: bytearray, at: int, length: int, wishes: Wishes) -> None:
     if wishes.layout:
         struct.pack_into("<I", made, at + LAYOUT, wishes.layout)
     depths, early = struct.unpack_from("<HH", made, at + DEPTHS + 2)
-    # 32 bits: servers that know RemoteFX then use it, which browsers draw best.
-    colours = TRUE_COLOUR, depths | EVERY_DEPTH, early | WANTS_32_BITS
+    # 32 bits and a fast network: servers that know RemoteFX then use it, which browsers draw best.
+    colours = TRUE_COLOUR, depths | EVERY_DEPTH, early | WANTS_32_BITS | NAMES_NETWORK
     struct.pack_into("<HHH", made, at + DEPTHS, *colours)
+    made[at + NETWORK] = LAN
     struct.pack_into("<I", made, at + SELECTED, wishes.protocol)
 
 

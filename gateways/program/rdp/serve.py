@@ -91,22 +91,22 @@ async def viewed(visit: Visit) -> Ending:
 
 async def relayed(visit: Visit, desktop: Desktop, talk: Conversation) -> Ending:
     """Both directions, until one of them ends."""
-    waiting = {
+    tasks = [
         asyncio.ensure_future(each) for each in (up(visit, desktop, talk), down(visit, desktop, talk), drawn(talk))
-    }
+    ]
     try:
-        while True:
-            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            for ending in [each.result() for each in done]:
-                if ending:
-                    return ending
+        for each in asyncio.as_completed(tasks):
+            if ending := await each:
+                return ending
     except Gone:
-        broken = visit.socket.close_code == ABNORMAL
-        return ("The connection to the browser broke off.", "gateway") if broken else ("The viewer was closed.", "user")
+        pass
     finally:
-        for each in waiting:
-            each.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    if visit.socket.close_code == ABNORMAL:
+        return "The connection to the browser broke off.", "gateway"
+    return "The viewer was closed.", "user"
 
 
 async def up(visit: Visit, desktop: Desktop, talk: Conversation) -> Ending:

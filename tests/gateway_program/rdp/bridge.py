@@ -14,7 +14,7 @@ from pathlib import Path
 
 from aiohttp import ClientWebSocketResponse, WSMsgType
 
-from gateways.program.rdp import bitmaps, der, updates, x224
+from gateways.program.rdp import bitmaps, der, mcs, updates, x224
 from gateways.program.rdp.framing import SLOW, Frames
 from tests.gateway_program.rdp_servers import certificate
 from tests.gateway_program.stage import PATIENCE, Stage
@@ -105,10 +105,19 @@ class Bridge:
         """All classic bitmaps that the browser was to draw."""
         found = list[bitmaps.Bitmap]()
         for packet in Frames().feed(bytes(self.got)):
-            if packet[0] != SLOW:
-                some = [each.data for each in updates.read_fast(packet) if each.code == bitmaps.BITMAP]
-                found += [one for each in some for one in bitmaps.read(each)]
+            for update in drawn(packet):
+                found += bitmaps.read(update)
         return found
+
+
+def drawn(packet: bytes) -> list[bytes]:
+    """The bitmap updates in a packet of a server."""
+    if packet[0] != SLOW:
+        return [each.data for each in updates.read_fast(packet) if each.code == bitmaps.BITMAP]
+    sent = mcs.read_sent(packet)
+    share = updates.read_share(sent.data) if sent else None
+    is_bitmap = share is not None and share.kind == updates.UPDATE and share.data[:2] == b"\1\0"
+    return [share.data] if share and is_bitmap else []
 
 
 @asynccontextmanager
