@@ -30,9 +30,10 @@ class Update:
 
 def read_fast(packet: bytes) -> list[Update]:
     """The updates in a fast-path packet of a server. Raises Garbled."""
-    if packet[0] & 0xC0:
+    first, length = unpack("<BB", packet, 0, "a fast-path packet")
+    if first & 0xC0:
         raise Garbled("encryption inside of TLS")
-    at, found = 3 if packet[1] & 0x80 else 2, []
+    at, found = 3 if length & 0x80 else 2, []
     while at < len(packet):
         head, at = packet[at], at + 1
         flags = 0
