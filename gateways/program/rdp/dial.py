@@ -65,28 +65,72 @@ class Desktop:
     flags: int
 
 
+class Line:
+    """A TCP connection: plain at first, so that not a byte too many is read before TLS begins."""
+
+    def __init__(self, host: str) -> None:
+        self.socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+        self.socket.setblocking(False)
+        self.transport: asyncio.WriteTransport | None = None  # owns the socket from TLS on
+
+    async def connect(self, host: str, port: int) -> None:
+        """Raises OSError."""
+        await asyncio.get_running_loop().sock_connect(self.socket, (host, port))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in KEEPALIVE:  # a desktop that vanishes is noticed in a minute
+            self.socket.setsockopt(socket.IPPROTO_TCP, option, value)
+
+    async def ask(self, request: bytes) -> bytes:
+        """The TPKT packet that answers it. Raises Garbled, OSError."""
+        await asyncio.get_running_loop().sock_sendall(self.socket, request)
+        head = await self._exactly(4)
+        return head + await self._exactly(x224.length(head) - 4)
+
+    async def _exactly(self, count: int) -> bytes:
+        data = b""
+        while len(data) < count:
+            some = await asyncio.get_running_loop().sock_recv(self.socket, count - len(data))
+            if not some:
+                raise ConnectionResetError
+            data += some
+        return data
+
+    async def start_tls(self) -> Streams:
+        """Raises OSError."""
+        opening = asyncio.open_connection(sock=self.socket, ssl=context(), server_hostname="", limit=READ_SIZE)
+        reader, writer = await opening
+        self.transport = writer.transport
+        return reader, writer
+
+    def close(self) -> None:
+        """At once."""
+        if self.transport is None:
+            self.socket.close()
+        else:
+            self.transport.abort()
+
+
 @asynccontextmanager
-async def connected(host: str, port: int) -> AsyncIterator[Streams]:
+async def connected(host: str, port: int) -> AsyncIterator[Line]:
     """TCP to a desktop, until the block ends. Raises NoDesktop."""
+    line = Line(host)
     try:
-        reader, writer = await asyncio.wait_for(asyncio.open_connection(host, port, limit=READ_SIZE), CONNECT_SECONDS)
+        await asyncio.wait_for(line.connect(host, port), CONNECT_SECONDS)
     except OSError as error:  # TimeoutError is one
+        line.close()
         words, winsock = TROUBLES.get(error.errno or 0, TROUBLES[errno.ETIMEDOUT])
         raise NoDesktop(words, Failure(winsock=winsock)) from None
-    plug: socket.socket = writer.get_extra_info("socket")
-    plug.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # a desktop that vanishes is noticed in a minute
-    for option, value in KEEPALIVE:
-        plug.setsockopt(socket.IPPROTO_TCP, option, value)
     try:
-        yield reader, writer
+        yield line
     finally:
-        writer.transport.abort()
+        line.close()
 
 
-async def secured(session: Session, who: Credentials, streams: Streams) -> Desktop:
+async def secured(session: Session, who: Credentials, line: Line) -> Desktop:
     """Agree on TLS or NLA, and do it. Raises NoDesktop."""
     try:
-        return await agreed(session, who, *streams)
+        return await agreed(session, who, line)
     except Garbled as error:
         words = f"What answers in the desktop's place is no RDP server that the gateway understands: {error}."
         raise NoDesktop(words, Failure(winsock=RESET)) from None
@@ -102,12 +146,10 @@ async def secured(session: Session, who: Credentials, streams: Streams) -> Deskt
         raise NoDesktop(words, Failure(winsock=RESET)) from None
 
 
-async def agreed(
-    session: Session, who: Credentials, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-) -> Desktop:
+async def agreed(session: Session, who: Credentials, line: Line) -> Desktop:
     """The steps of it. Raises NoDesktop, Garbled, Rejected, OSError, IncompleteReadError."""
-    chosen = await negotiated(reader, writer, x224.TLS | (x224.NLA if who.password else 0))
-    await asyncio.wait_for(writer.start_tls(context()), ANSWER_SECONDS)
+    chosen = await negotiated(line, x224.TLS | (x224.NLA if who.password else 0))
+    reader, writer = await asyncio.wait_for(line.start_tls(), ANSWER_SECONDS)
     certificate = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
     session.certificate = expected(hashlib.sha256(certificate).hexdigest(), session.opening.pin)
     if chosen.protocol == x224.NLA:
@@ -115,11 +157,9 @@ async def agreed(
     return Desktop(reader, writer, certificate, chosen.protocol, chosen.flags)
 
 
-async def negotiated(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, protocols: int) -> x224.Confirm:
-    """What the desktop chose of these. Raises NoDesktop, Garbled, OSError, IncompleteReadError."""
-    writer.write(x224.request(protocols))
-    head = await read(reader, 4)
-    chosen = x224.read_confirm(head + await read(reader, x224.length(head) - 4))
+async def negotiated(line: Line, protocols: int) -> x224.Confirm:
+    """What the desktop chose of these. Raises NoDesktop, Garbled, OSError."""
+    chosen = x224.read_confirm(await asyncio.wait_for(line.ask(x224.request(protocols)), ANSWER_SECONDS))
     if chosen.failure == x224.NLA_REQUIRED and not protocols & x224.NLA:
         raise NoDesktop(ASK_FIRST, Failure(http=UNAUTHORIZED))
     if chosen.failure or chosen.protocol not in (x224.TLS, x224.NLA) or not chosen.protocol & protocols:

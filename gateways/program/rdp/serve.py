@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Mapping
 
 from aiohttp import WSMsgType, web
 
@@ -17,7 +18,10 @@ from gateways.program.viewing import HEARTBEAT, HELLO_SECONDS, Ending, Gone, Vis
 
 log = logging.getLogger(__name__)
 PICTURE_SECONDS = 30  # from RDCleanPath's answer to the first picture
-ABNORMAL = 1006  # close code of a connection that ended without a word
+PARTINGS: Mapping[int, Ending] = {  # by the close code of the WebSocket
+    1006: ("The connection to the browser broke off.", "gateway"),
+    1009: ("The browser sent a message that is too long.", "gateway"),
+}
 
 
 async def serve(request: web.Request) -> web.WebSocketResponse:
@@ -76,8 +80,8 @@ async def viewed(visit: Visit) -> Ending:
     session, opening = visit.session, visit.session.opening
     who = Credentials(opening.login, opening.domain, session.spend_password())
     try:
-        async with connected(opening.host, opening.port) as streams:
-            desktop = await secured(session, who, streams)
+        async with connected(opening.host, opening.port) as line:
+            desktop = await secured(session, who, line)
             talk = Conversation(who, opening.clipboard, desktop.protocol, opening.layout)
             del who  # from here on only the conversation knows the password, until the desktop is told
             shown = x224.confirm(x224.TLS, desktop.flags)  # the browser has no part in NLA
@@ -104,9 +108,7 @@ async def relayed(visit: Visit, desktop: Desktop, talk: Conversation) -> Ending:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    if visit.socket.close_code == ABNORMAL:
-        return "The connection to the browser broke off.", "gateway"
-    return "The viewer was closed.", "user"
+    return PARTINGS.get(visit.socket.close_code or 0, ("The viewer was closed.", "user"))
 
 
 async def up(visit: Visit, desktop: Desktop, talk: Conversation) -> Ending:
