@@ -79,7 +79,7 @@ def run() -> None:
     """The figures."""
     with Simulator(Account(timings=QUICK), seeded="empty") as aws:
         furnish(aws.account, constants.CORP_DIRECTORY, NAMES)
-        watch = Watch(aws, kill=lambda ref: None)
+        watch = Watch(aws, kill=lambda ref: False)
         os.environ |= {"AWS_ENDPOINT_URL_WORKSPACES": aws.endpoint, "AWS_ENDPOINT_URL_STS": aws.endpoint}
         people, port = estate(aws), free_port()
         with process("endpoint", "broker.asgi", "--port", str(port)), worker():

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from django.db.models import Count, Q
 
 from broker.core import words
+from broker.core.addresses import with_port
 from gateways.models import Gateway, GatewayCluster
 
 Balance = GatewayCluster.Balance
+HTTPS = 443
 
 
 class Down(Exception):
@@ -28,6 +30,23 @@ class Way:
     def redeem(self) -> bool:
         """Whether a token is good at several gateways, so that each asks the broker before it opens."""
         return len(self.gateways) > 1
+
+    @property
+    def host(self) -> str:
+        """The public name or address alone, as for an .rdp file."""
+        return host(self.address)
+
+
+def host(address: str) -> str:
+    """The name or address alone of what an administrator typed."""
+    return with_port(address, HTTPS)[0]
+
+
+def netloc(address: str) -> str:
+    """Host and port as a browser's address names them."""
+    name, port = with_port(address, HTTPS)
+    written = f"[{name}]" if ":" in name else name
+    return written if port == HTTPS else f"{written}:{port}"
 
 
 def choose(through: Gateway | GatewayCluster, came_by: Gateway | None = None) -> Way:

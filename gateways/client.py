@@ -154,8 +154,8 @@ def exchange(place: Place, call: Call, headers: Mapping[str, str], ends: float) 
         connection = HTTPConnection(place.host, place.port)
         connection.sock = secured
         connection.request(call.method, call.path, call.body or None, dict(headers))
-        response = connection.getresponse()
-        body = response.read(LARGEST + 1)
+        with connection.getresponse() as response:
+            body = response.read(LARGEST + 1)
     if len(body) > LARGEST:
         raise HTTPException("too much")
     return Answer(response.status, body, shown)

@@ -10,19 +10,19 @@ from typing import cast
 from django.db import transaction
 
 from broker.core import audit
-from broker.core.addresses import with_port
 from broker.core.clock import now
 from broker.core.db import assert_outside
 from gateways.checks import lost
-from gateways.choosing import Down, Way
-from gateways.client import Refusal, Trouble, control
+from gateways.choosing import Down, Way, host, netloc
+from gateways.client import Refusal, Trouble, Unreachable, control
 from gateways.closing import ask_to_tell
 from gateways.keys import broker_key
 from gateways.models import Gateway, SourceFilter, Tunnel
-from gateways.registration import PORT, place_of
+from gateways.registration import place_of
 from gateways.wire import Grant, Opening, Protocol, destination, make_token
 
 log = logging.getLogger(__name__)
+TRIES = 3  # ports that are free on one gateway and not on another
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +41,12 @@ class Opened:
     @property
     def host(self) -> str:
         """The public name or address alone, as for an .rdp file."""
-        return with_port(self.address, PORT)[0]
+        return host(self.address)
 
     @property
     def netloc(self) -> str:
         """Host and port as a browser's address names them, as for wss://<netloc>/viewer/v1/rdp."""
-        host, port = with_port(self.address, PORT)
-        written = f"[{host}]" if ":" in host else host
-        return written if port == PORT else f"{written}:{port}"
+        return netloc(self.address)
 
 
 def new_id() -> str:
@@ -64,15 +62,36 @@ def open_tunnel(way: Way, opening: Opening, *, subject: str) -> Opened:
     """
     assert_outside()
     asked = asked_of(way, opening)
-    refused = ""
+    if way.redeem and asked.protocol == "tcp" and not asked.same_port:
+        return open_alike(way, asked, subject)
     for gateways in (way.gateways, *((each,) for each in way.spare)):
-        rows = planned(gateways, asked, subject)
-        taken = [row for row in rows if not (refused := opened_at(row, asked))]
+        taken, troubles = opened_at(gateways, asked, subject)
         if taken:
-            chosen = taken[0].gateway if not way.redeem else None
-            address = chosen.address if chosen else way.address
+            address = way.address if way.redeem else gateways[0].address
             return Opened(tuple(taken), address, taken[0].port or 0)
-    raise Down(f"No connection could be opened: {refused}")
+    raise Down(f"No connection could be opened: {troubles[-1]}")
+
+
+def open_alike(way: Way, asked: Opening, subject: str) -> Opened:
+    """Open the same port on every gateway: a load balancer stands before them, and clients know one port."""
+    for _ in range(TRIES):
+        asked = replace(asked, id=new_id(), listen=common_port(way.gateways))
+        taken, troubles = opened_at(way.gateways, asked, subject)
+        if taken and not any(isinstance(each, Refusal) for each in troubles):
+            return Opened(tuple(taken), way.address, asked.listen)
+        for row in taken:
+            failed(row, "another gateway of the cluster could not open the same port.")
+    raise Down(f"No connection could be opened: {troubles[-1]}")
+
+
+def common_port(gateways: Sequence[Gateway]) -> int:
+    """A port at random that all of them have and, as far as we know, nobody uses. Raises Down."""
+    first, last = max(each.ports_first for each in gateways), min(each.ports_last for each in gateways)
+    used = set(Tunnel.objects.filter(gateway__in=gateways, closed_at=None).values_list("port", flat=True))
+    free = [port for port in range(first, last + 1) if port not in used]
+    if not free:
+        raise Down("No connection could be opened: the gateways of the cluster have no free port in common.")
+    return secrets.choice(free)
 
 
 def asked_of(way: Way, opening: Opening) -> Opening:
@@ -100,31 +119,41 @@ def planned(gateways: Sequence[Gateway], opening: Opening, subject: str) -> list
     return Tunnel.objects.bulk_create(rows)
 
 
-def opened_at(row: Tunnel, opening: Opening) -> str:
-    """Ask one gateway; "" where it opened, else why not, and the row is closed."""
-    gateway = row.gateway
-    assert gateway is not None  # noqa: S101 - planned() has just set it
+def opened_at(gateways: Sequence[Gateway], opening: Opening, subject: str) -> tuple[list[Tunnel], list[Trouble]]:
+    """Ask gateways; the rows of those that opened, and why the others did not: their rows are closed."""
+    taken: list[Tunnel] = []
+    troubles: list[Trouble] = []
+    for gateway, row in zip(gateways, planned(gateways, opening, subject), strict=True):
+        try:
+            ask(gateway, row, opening)
+            taken.append(row)
+        except Trouble as error:
+            troubles.append(error)
+            failed(row, str(error))
+    return taken, troubles
+
+
+def ask(gateway: Gateway, row: Tunnel, opening: Opening) -> None:
+    """Have one gateway open. Raises Trouble, in words for the user."""
     try:
         said = control(place_of(gateway), str(gateway.uid), broker_key(), "open", opening.json())
         row.port = int(said.get("port", 0)) or None
     except Refusal as no:
-        return failed(row, f"the gateway {gateway} refused: {no}")
+        raise Refusal(f"the gateway {gateway} refused: {no}", no.status, no.code) from no
     except (Trouble, ValueError) as error:
         lost(gateway, str(error))
-        return failed(row, f"the gateway {gateway} does not answer.")
+        raise Unreachable(f"the gateway {gateway} does not answer.") from error
     Tunnel.objects.filter(pk=row.pk).update(port=row.port)
     audit.record("gateway.port_opened", f"{gateway} opened a way to {row.destination}.", subject=gateway)
-    return ""
 
 
 @transaction.atomic
-def failed(row: Tunnel, why: str) -> str:
+def failed(row: Tunnel, why: str) -> None:
     """Close a row that never came about; its gateway is told, should it have heard after all."""
     closed = {"closed_at": now(), "close_reason": f"It was not opened: {why}"[:200], "closed_by": Tunnel.By.BROKER}
     Tunnel.objects.filter(pk=row.pk, closed_at=None).update(**closed)
     ask_to_tell(row)
     log.warning("A way through %s was not opened: %s", row.gateway_name, why)
-    return why
 
 
 def token_for(opened: Opened) -> str:

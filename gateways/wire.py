@@ -76,6 +76,7 @@ class Opening:
     # Forwarded ports:
     same_port: bool = False  # listen on `port` itself, told apart by client_ip (SPEC 2.3, use_src_ip 1)
     connections: int = 8  # how many at a time
+    listen: int = 0  # this port of the range, so that all gateways behind a load balancer open the same one; 0: any
 
     def json(self) -> dict[str, Any]:
         """As it is sent."""

@@ -75,7 +75,7 @@ def port(launch: Launch, portal: PortalSession, taken: Taken, client_ip: str) ->
     before = Tunnel.objects.filter(subject=ref(launch), protocol="tcp", closed_at=None, lease_until__gt=now())
     standing = before.exclude(port=None).select_related("gateway").first()
     if standing is not None and standing.gateway in taken.way.gateways:
-        return taken.way.address, standing.port or 0
+        return taken.way.host, standing.port or 0
     coming(launch, portal)
     opening = Opening(
         id=new_id(), protocol="tcp", host=launch.desktop.destination, port=taken.choice.reaches,
@@ -83,7 +83,7 @@ def port(launch: Launch, portal: PortalSession, taken: Taken, client_ip: str) ->
         client_ip=client_ip,
     )  # fmt: skip
     opened = open_tunnel(taken.way, opening, subject=ref(launch))
-    return opened.address, opened.port
+    return opened.host, opened.port
 
 
 def longest(policy: Policy) -> int:

@@ -21,7 +21,7 @@ from broker.connect.portal_request import SeeOther, number, portal_of
 from broker.connect.protocols import Taken
 from broker.connect.refusals import no_viewer
 from broker.core.clock import now
-from gateways.choosing import Way
+from gateways.choosing import Way, netloc
 from gateways.models import Gateway
 from gateways.services import Down, came_by, token_for
 from plans.models import ProtocolChoice
@@ -65,7 +65,7 @@ def page(request: HttpRequest, launch_id: int) -> HttpResponse:
 def origins(way: Way, came: Gateway | None) -> list[str]:
     """Where the page's WebSocket may go besides its own origin: to each gateway that may be chosen."""
     several = [way.address] if way.redeem else [each.address for each in (*way.gateways, *way.spare) if each != came]
-    return [f"wss://{address}" for address in dict.fromkeys(several)]
+    return [f"wss://{netloc(address)}" for address in dict.fromkeys(several)]
 
 
 @never_cache
@@ -103,7 +103,7 @@ def issued(request: HttpRequest, portal: PortalSession, launch: Launch, taken: T
         return refused("This desktop is no longer yours.", 409)
     came = came_by(request)
     own = came is not None and came.pk in {each.gateway_id for each in opened.tunnels}
-    host = request.get_host() if own else opened.address
+    host = request.get_host() if own else opened.netloc
     said = {
         "token": token_for(opened), "url": f"wss://{host}/viewer/v1/{taken.choice.viewer}",
         "protocol": taken.choice.viewer, "clipboard": portal.policy.clipboard if portal.policy else "none",

@@ -32,4 +32,5 @@ def rules(opening: Opening) -> tuple[tuple[bool, str], ...]:
         (opening.clipboard in get_args(Clipboard), "clipboard must be one of " + ", ".join(get_args(Clipboard))),
         (opening.protocol == "tcp" or opening.origin != "", "origin must be given for a viewer"),
         (0 < opening.connections <= 1_000, "connections must be from 1 to 1000"),
+        (0 <= opening.listen < 65_536, "listen must be from 0 to 65535"),
     )

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.chaos.stories import Said, Story
+from tests.chaos.stories import WAIT, Said, Story
 
 AT_ONCE = 24  # requests under way, held polls aside
 PATIENCE = 10.0
@@ -109,6 +109,7 @@ class Agent:
     key: str = ""
     seq: int = 100
     said_at: float = 0.0
+    late: bool = False  # the broker heard of two turns of the story so far apart that the wait between was over
     live_sessions: set[str] = field(default_factory=set)
     asking: "asyncio.Task[None] | None" = None
 
@@ -165,8 +166,10 @@ class Agent:
         if self.story.stops:
             self.asking = asyncio.create_task(self.obey())
         for post in self.story.posts:
+            before = self.said_at
             await asyncio.sleep(post.after)
             await self.tell(*post.events)
+            self.late |= 0 < before < time.monotonic() - WAIT + 1
             if post.twice:
                 await self.tell(*post.events)
         while self.live_sessions != set(self.story.live):

@@ -68,15 +68,17 @@ class Broker:
         except psycopg.OperationalError:
             return []
 
-    def kill_worker(self, node: str) -> None:
-        """The kernel ends it now, whatever it does; its supervisor starts another."""
-        self.kills += self._kill((self.a if node == "a" else self.b).data, " worker ", signal.SIGKILL)
+    def kill_worker(self, node: str) -> bool:
+        """The kernel ends it now, whatever it does; its supervisor starts another. Whether there was one."""
+        killed = self._kill((self.a if node == "a" else self.b).data, " worker ", signal.SIGKILL)
+        self.kills += killed
+        return killed
 
-    def kill_worker_of(self, ref: str) -> None:
-        """The worker that asks AWS about this WorkSpace just now."""
+    def kill_worker_of(self, ref: str) -> bool:
+        """The worker that asks AWS about this WorkSpace just now; whether there was one."""
         asking = "SELECT node FROM core_job JOIN centers_desktop AS d ON subject = 'desktop:' || d.id "
-        for (node,) in self.ask(asking + "WHERE state = 'running' AND d.ref = %s LIMIT 1", ref):
-            self.kill_worker(node)
+        found = self.ask(asking + "WHERE state = 'running' AND d.ref = %s LIMIT 1", ref)
+        return any(self.kill_worker(node) for (node,) in found)
 
     def kill_redis(self) -> None:
         """All that it knew is gone."""
@@ -112,12 +114,12 @@ class Broker:
             if node.process.stdout is not None:
                 node.process.stdout.close()
 
-    def _kill(self, data: Path, words: str, number: signal.Signals) -> int:
+    def _kill(self, data: Path, words: str, number: signal.Signals) -> bool:
         try:
             os.kill(process(data, words), number)
-        except ValueError:  # it is not there: killed a moment ago
-            return 0
-        return 1
+        except (ValueError, ProcessLookupError):  # it is not there: killed a moment ago
+            return False
+        return True
 
 
 def started(data: Path, **given: str) -> Running:

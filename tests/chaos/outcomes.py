@@ -1,7 +1,7 @@
 """How the stories have ended, by AWS's word and the database's: the same for every desktop of the same story."""
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tests.chaos.site import Site
@@ -32,8 +32,9 @@ class Outcome:
     releases: int
     sessions: tuple[Any, ...]
     jobs: tuple[Any, ...]
-    commands: tuple[Any, ...]
+    commands: tuple[Any, ...]  # warnings aside: a plan whose premise ends before it gets to speak has nothing to say
     log: tuple[Any, ...]
+    warnings: int = field(compare=False)
 
     def agrees_with(self, story: Story) -> bool:
         """Whether the story says that it has to end so."""
@@ -61,8 +62,11 @@ def outcome(site: Site, ref: str, power: str, story: Story, facts: dict[str, lis
     """One desktop's."""
     assert {who for (who,) in facts["holders"]} <= {story.user}, facts["holders"]
     assert {user for _, user, _ in facts["sessions"]} <= {f"CORP\\{story.user}"}, facts["sessions"]
+    commands = sorted(each for each in facts["commands"] if each[0] != "message")
+    warnings = len(facts["commands"]) - len(commands)
+    assert warnings <= len(facts["jobs"]), "somebody was warned twice of one thing"
     return Outcome(
         power, site.watch.stopped[ref], bool(facts["holders"]), len(facts["releases"]),
         tuple((number, state) for number, _, state in facts["sessions"]),
-        tuple(facts["jobs"]), tuple(sorted(facts["commands"])), tuple(facts["log"]),
+        tuple(facts["jobs"]), tuple(commands), tuple(facts["log"]), warnings,
     )  # fmt: skip

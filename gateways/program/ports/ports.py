@@ -59,7 +59,7 @@ class Ports:
         if opening.same_port:
             session.port = self._join(lease)
         else:
-            session.port = self._listen_anywhere()
+            session.port = self._listen_at(opening.listen) if opening.listen else self._listen_anywhere()
             self.listeners[session.port].leases[opening.client_ip or ANYBODY] = lease
         self.leases.add(lease)
         session.on_close.append(partial(self._closed, lease))
@@ -80,6 +80,13 @@ class Ports:
         if older is not None:
             older.supersede()
         return opening.port
+
+    def _listen_at(self, port: int) -> int:
+        """The port that the broker names, as the other gateways of a cluster open the same."""
+        if port not in self.range or port in self.listeners or port in self._resting:
+            raise NoPort(f"Port {port} is not free here.")
+        self._listen(port)
+        return port
 
     def _listen_anywhere(self) -> int:
         """A port at random; one that was somebody's a moment ago only where there is no other."""
