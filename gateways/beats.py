@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from django.db import transaction
+from django.db.models import Q
 
 from broker.core import audit
 from broker.core.clock import now
@@ -19,7 +20,6 @@ from gateways.status import Refused, Status, Told
 from gateways.wire import CALL_SECONDS, SKEW
 
 By = Tunnel.By
-FRESH = timedelta(seconds=3)  # an opening may be younger than the word that does not mention it
 LATE = timedelta(seconds=CALL_SECONDS + SKEW + 5)  # no word that is believed is older
 REFUSALS_LOGGED = 10  # of one heartbeat, each with its number
 COLUMNS = (
@@ -33,10 +33,9 @@ def heard(gateway: Gateway, status: Status, said_at: int, forward_to: str) -> li
     """Take in what a gateway says, at `said_at` by its clock; the ids of sessions that it has to end."""
     row = Gateway.objects.select_for_update(no_key=True).get(pk=gateway.pk)
     newest = said_at >= row.beat_at
-    again = newest and row.started_at not in (0.0, status.started_at)
     ending = Sessions(row, now().timestamp() - said_at).take(status)
     if newest:
-        gone(row, status, again)
+        gone(row, status)
         learn(row, status, said_at, forward_to)
     refusals(row, status.refused)
     Gateway.objects.filter(pk=row.pk).update(heard_at=now())
@@ -116,16 +115,18 @@ class Sessions:
         return min(max(datetime.fromtimestamp(at + self.late, UTC), row.opened_at), now())
 
 
-def gone(row: Gateway, status: Status, again: bool) -> None:
-    """What the newest word does not mention is no more: at once where the program began anew, else after a while."""
+def gone(row: Gateway, status: Status) -> None:
+    """What the newest word does not mention is no more: at once where another program had opened it, else after a
+    while, as the word may have been on its way when it was opened."""
     alive = {each.id for each in (*status.sessions, *status.closed)}
-    before = now() - (FRESH if again else LATE)
-    missing = Tunnel.objects.filter(gateway=row, opened_at__lt=before).exclude(token_id__in=alive)
+    before = ~Q(started_at__in=(0, status.started_at))
+    missing = Tunnel.objects.filter(before | Q(opened_at__lt=now() - LATE), gateway=row).exclude(token_id__in=alive)
     missing.filter(closed_at__isnull=False, told_at=None).update(told_at=now())  # nothing is left to be ended
-    words = "The gateway was started anew." if again else "The gateway does not know it any more."
     for each in missing.filter(closed_at=None).select_for_update(no_key=True).order_by("pk"):
+        again = each.started_at not in (0, status.started_at)
         each.closed_at = each.told_at = now()
-        each.close_reason, each.closed_by, each.connections = words, By.GATEWAY, 0
+        each.close_reason = "The gateway was started anew." if again else "The gateway does not know it any more."
+        each.closed_by, each.connections = By.GATEWAY, 0
         each.save(update_fields=["closed_at", "told_at", "close_reason", "closed_by", "connections"])
         ended(each)
 

@@ -131,6 +131,7 @@ class Tunnel(models.Model):
     protocol = models.CharField(max_length=10, default="tcp")
     destination = models.CharField(max_length=255)
     port = models.PositiveIntegerField(null=True, blank=True)
+    started_at = models.FloatField(default=0, help_text="Of the gateway's program that opened it: it ends with that.")
     redeem = models.BooleanField(default=False, help_text="The gateway asks us before it opens.")
     redeemed_at = models.DateTimeField(null=True, blank=True)
     opened_at = models.DateTimeField()

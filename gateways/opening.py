@@ -137,13 +137,13 @@ def ask(gateway: Gateway, row: Tunnel, opening: Opening) -> None:
     """Have one gateway open. Raises Trouble, in words for the user."""
     try:
         said = control(place_of(gateway), str(gateway.uid), broker_key(), "open", opening.json())
-        row.port = int(said.get("port", 0)) or None
+        row.port, row.started_at = int(said.get("port", 0)) or None, float(said.get("started_at", 0))
     except Refusal as no:
         raise Refusal(f"the gateway {gateway} refused: {no}", no.status, no.code) from no
-    except (Trouble, ValueError) as error:
+    except (Trouble, ValueError, TypeError) as error:
         lost(gateway, str(error))
         raise Unreachable(f"the gateway {gateway} does not answer.") from error
-    Tunnel.objects.filter(pk=row.pk).update(port=row.port)
+    Tunnel.objects.filter(pk=row.pk).update(port=row.port, started_at=row.started_at)
     audit.record("gateway.port_opened", f"{gateway} opened a way to {row.destination}.", subject=gateway)
 
 

@@ -87,7 +87,7 @@ def open_session(house: House, told: Told, _call: Call) -> Told:
     opening = session.opening
     where = {"protocol": opening.protocol, "host": opening.host, "to": opening.port, "port": session.port}
     log.info("session.opened", extra={"session": session.id, "user": opening.user, **where})
-    return {"port": session.port}
+    return {"port": session.port, "started_at": house.figures.started_at}
 
 
 def close_sessions(house: House, told: Told, _call: Call) -> Told:

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateways.wire import BROKER, Call, Untrusted, check_call, public_key, public_text, sign_call
 
+STARTED_AT = 1_700_000_000.5
 Answer = tuple[int, dict[str, Any]]
 
 
@@ -68,7 +69,7 @@ class Scripted:
                 "ports": [20001, 30000], "ports_free": 9999, "sessions": 0, "proof": proof,
             }  # fmt: skip
         if name == "open":
-            return {"port": 20001 if told["protocol"] == "tcp" else 0}
+            return {"port": 20001 if told["protocol"] == "tcp" else 0, "started_at": STARTED_AT}
         return {"closed": len(told["ids"])} if name == "close" else {}
 
 

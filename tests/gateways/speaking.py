@@ -9,7 +9,7 @@ from django.test import Client
 
 from gateways.models import Gateway
 from gateways.wire import BROKER, Call, sign_call
-from tests.gateways.scripted import Scripted
+from tests.gateways.scripted import STARTED_AT, Scripted
 
 PREFIX = "/gateway/v1/"
 
@@ -17,7 +17,7 @@ PREFIX = "/gateway/v1/"
 def status(**changes: Any) -> dict[str, Any]:
     """A gateway without sessions."""
     return {
-        "version": "1.2", "started_at": 1_700_000_000.5, "draining": False, "ports_free": 9_999,
+        "version": "1.2", "started_at": STARTED_AT, "draining": False, "ports_free": 9_999,
         "certificate": "ab" * 32, "sessions": [], "closed": [], "refused": [], **changes,
     }  # fmt: skip
 

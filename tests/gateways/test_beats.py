@@ -13,7 +13,7 @@ from gateways.jobs import HANDLERS
 from gateways.models import Gateway, Tunnel
 from gateways.services import choose, close_tunnels, new_id, open_tunnel, traffic_since
 from gateways.wire import Opening
-from tests.gateways.scripted import Scripted
+from tests.gateways.scripted import STARTED_AT, Scripted
 from tests.gateways.speaking import Voice, ended, session, status, voice_of
 
 pytestmark = pytest.mark.django_db
@@ -98,9 +98,8 @@ def test_sessions_that_the_broker_does_not_know_are_ended(voice: Voice, tunnel: 
 
 
 def test_a_gateway_that_was_started_anew_has_lost_its_sessions(voice: Voice, tunnel: Tunnel) -> None:
-    voice.beats(started_at=100.0, sessions=[session(tunnel.token_id)])
-    aged(tunnel, seconds=20)
-    assert voice.post("hello", status(started_at=200.0)).status_code == 200
+    voice.beats(sessions=[session(tunnel.token_id)])
+    assert voice.post("hello", status(started_at=STARTED_AT + 5)).status_code == 200
     over = again(tunnel)
     assert (over.close_reason, over.closed_by) == ("The gateway was started anew.", "gateway")
     assert Job.objects.get(kind="tunnel_closed").subject == "launch:4"
