@@ -92,6 +92,11 @@ packages:
 	@$(INSTALL) --editable '.[broker,embedded,demo,gateway]'
 	@touch $@
 
+# What the demo's desktops are made of beyond Python; tried once.
+.venv/.desktops: .ci/packages | .venv/.product
+	@.ci/packages demo
+	@touch $@
+
 .venv/.tools: pyproject.toml | .venv/.product
 	@echo 'Installing the tools for tests (only the first time) …'
 	@$(INSTALL) --editable '.[broker,embedded,demo,gateway,dev]'

@@ -223,6 +223,7 @@ def test_a_running_machine_lets_a_port_probe_in(live_server: LiveServer, tmp_pat
         address = here.machine("bob").hardware.address
         assert address.startswith("127.88.")
         with socket.create_connection((address, port), 2) as probe:
+            probe.shutdown(socket.SHUT_WR)
             assert probe.recv(1) == b""
         here.becomes("bob", "STOPPED")
         with pytest.raises(ConnectionRefusedError):

@@ -105,7 +105,7 @@ class Agent(threading.Thread):
             "version": VERSION,
             "port": 8080,
             "protocols": ["rdp"],
-            "rdp_cert_sha256": hardware.certificate,
+            "rdp_cert_sha256": self.machine.certificate,
         }
         answer = self.broker.call("POST", "/agent/v1/register", said)
         with self.machine.lock:

@@ -13,6 +13,9 @@ from broker.demo.desktops.calls import Site
 from broker.demo.desktops.door import Door
 from broker.demo.desktops.image import Image
 from broker.demo.desktops.machine import CannotDo, Hardware, Machine
+from broker.demo.desktops.screen import certificates, parts
+from broker.demo.desktops.screen.desk import Desk
+from broker.demo.desktops.screen.screens import Screens
 
 RUNS = ("AVAILABLE", "UPDATING")
 HANGS = ("UNHEALTHY", "IMPAIRED")  # silent, but not switched off: its sessions are still there afterwards
@@ -45,6 +48,7 @@ class Place:
     state: str
     agent: Agent | None = None
     door: Door | None = None
+    desk: Desk | None = None  # what is behind the port, where the system has the parts
 
 
 class Fleet:
@@ -57,6 +61,11 @@ class Fleet:
         self._folder = options.data / "desktops"
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = threading.RLock()
+        self._screens = Screens(options.log)
+        lacking = parts.missing() if options.rdp_port else []
+        if lacking:
+            options.log(f"The desktops answer no RDP, which needs {', '.join(lacking)}.")
+        self._shows = bool(options.rdp_port) and not lacking
         self._work: dict[str, Callable[[Machine, Row], str]] = {
             "login": lambda machine, ask: machine.login(_user(machine, ask), str(ask.get("sid") or "")),
             "logout": lambda machine, ask: machine.end(_session(machine, ask)),
@@ -76,6 +85,7 @@ class Fleet:
                 self._follow(row)
             for ref in set(self.places) - {row["id"] for row in rows}:
                 self._remove(ref)
+        self._screens.sweep()
 
     def close(self) -> None:
         """End the program, not the machines: their disks say how to go on. No thread holds it up for long."""
@@ -87,6 +97,7 @@ class Fleet:
                 if place.door is not None:
                     place.door.close()
                 place.agent = place.door = None
+        self._screens.close()
         patience = time.monotonic() + CLOSES_WITHIN
         for agent in agents:
             agent.join(max(0.0, patience - time.monotonic()))
@@ -115,16 +126,25 @@ class Fleet:
         place.machine.boot()
         hardware = place.machine.hardware
         if self.options.rdp_port:
-            try:
-                place.door = Door(hardware.address, self.options.rdp_port)
-            except OSError as error:
-                self.options.log(
-                    f"{hardware.name}: no port {self.options.rdp_port} on {hardware.address}: {error.strerror}"
-                )
+            self._open(place)
         site = self.options.agents or self.options.broker
         place.agent = Agent(place.machine, site, self.image, self.options.pace)
         place.agent.start()
         self.options.log(f"{hardware.name} ({hardware.id}) is up at {hardware.address}")
+
+    def _open(self, place: Place) -> None:
+        """Open its RDP port, with a desktop behind it where that can be had."""
+        machine, hardware = place.machine, place.machine.hardware
+        path = self._folder / f"{hardware.id}-{hardware.address}.crt"
+        machine.certificate = certificates.certificate(self._folder, path, hardware.computer_name)
+        if self._shows:
+            place.desk = Desk(machine, self._screens, path, self._folder / certificates.KEY)
+            machine.screen = place.desk.obey
+        try:
+            place.door = Door(hardware.address, self.options.rdp_port, place.desk.receive if place.desk else None)
+        except OSError as error:
+            where = f"port {self.options.rdp_port} on {hardware.address}"
+            self.options.log(f"{hardware.name}: no {where}: {error.strerror}")
 
     def _stop(self, place: Place, reason: str) -> None:
         """Switch off; without a reason the power is cut."""
@@ -140,9 +160,11 @@ class Fleet:
     def _silence(self, place: Place) -> None:
         if place.door is not None:
             place.door.close()
+        if place.desk is not None:
+            place.desk.stop()
         if place.agent is not None:
             place.agent.end()
-        place.agent = place.door = None
+        place.agent = place.door = place.desk = None
 
     def _remove(self, ref: str) -> None:
         """Rebuilt or terminated: the disk is gone, with uuid and key (RULES 3)."""
@@ -150,7 +172,8 @@ class Fleet:
         place.machine.cut_off()
         place.machine.disk.spool = []
         self._silence(place)
-        place.machine.path.unlink(missing_ok=True)
+        for path in (place.machine.path, *self._folder.glob(f"{ref}-*.crt")):
+            path.unlink(missing_ok=True)
 
     # --- what people ask ---
 

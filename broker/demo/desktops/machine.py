@@ -41,18 +41,15 @@ class Hardware:
         """A locally administered one."""
         return "02:" + ":".join(f"{byte:02x}" for byte in hashlib.sha256(self.id.encode()).digest()[:5])
 
-    @property
-    def certificate(self) -> str:
-        """The SHA-256 of its RDP certificate; a rebuilt machine has another address and another certificate."""
-        return hashlib.sha256(f"rdp {self.id} {self.address}".encode()).hexdigest()
-
 
 class Machine:
-    """`news` is set whenever there is something new to tell."""
+    """`news` is set whenever there is something new to tell; `screen` hears what happens, and messages."""
 
     def __init__(self, hardware: Hardware, path: Path, clock: Callable[[], float] = time.time) -> None:
         self.hardware, self.path, self.clock = hardware, path, clock
         self.news = threading.Event()
+        self.certificate = ""  # the SHA-256 of the one that its RDP server shows
+        self.screen: Callable[[str, str], None] = lambda kind, text: None
         self.lock = threading.RLock()
         self.disk = load(path)
         if self.disk.address not in ("", hardware.address):
@@ -113,6 +110,7 @@ class Machine:
             self.disk.spool = [*self.disk.spool, event][-SPOOL_LIMIT:]
             self.save()
         self.news.set()
+        self.screen(kind, "")
 
     def heartbeat(self) -> Event:
         """A sign of life with the session list; never spooled, the next one says it again."""
@@ -202,6 +200,7 @@ class Machine:
         with self.lock:
             self.disk.shown = text
             self.save()
+        self.screen("message", text)
 
     def grant(self, who: dict[str, Any]) -> str:
         """Let somebody log on: a member of the group, until that time."""
