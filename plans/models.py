@@ -88,6 +88,11 @@ class ProtocolChoice(models.Model):
         return self.gateway or self.cluster
 
     @property
+    def through_id(self) -> int | None:
+        """Whether there is such a thing, without reading it."""
+        return self.gateway_id or self.cluster_id
+
+    @property
     def viewer(self) -> str:
         """What the gateway serves in the browser's page, as its wire names it; "" for a file."""
         return VIEWERS.get(self.protocol, "")

@@ -1,9 +1,10 @@
 """What a card of the web client says: one sentence of state, one button, what will happen next (SPEC A.8)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from broker.connect import outlook
+from broker.connect import card_ways, outlook
+from broker.connect.card_ways import Ways
 from broker.connect.future import YOU, Outlook, at_release
 from broker.connect.future import outlook as in_words
 from broker.connect.models import DesktopSession, PortalSession
@@ -43,6 +44,7 @@ class Card:
     connectable: bool
     actions: Mapping[str, str]
     future: Outlook = field(default_factory=Outlook)
+    ways: Ways = field(default_factory=Ways)
 
     @property
     def button(self) -> str:
@@ -70,7 +72,8 @@ def state(desktop: Desktop, session: str | None, *, starts: bool = True) -> tupl
 
 
 def build(found: Offers, portal: PortalSession) -> list[Card]:
-    """The cards of an offer list; two statements for all of them."""
+    """The cards of an offer list; three statements for all of them."""
+    assert portal.policy  # noqa: S101 - portal_of() saw to it
     desktops = [offer.desktop.pk for offer in found.offers]
     own = DesktopSession.objects.filter(desktop__in=desktops, ended_at=None, user_id=portal.user_id)
     sessions = {each.desktop_id: each for each in own.order_by("changed_at")}
@@ -80,10 +83,12 @@ def build(found: Offers, portal: PortalSession) -> list[Card]:
         "run_at"
     ):
         waiting.setdefault(job.subject, []).append(job)
-    return [
+    ways = card_ways.of(found.offers, portal.policy) if found.offers else {}
+    made = [
         card(offer, found, portal, sessions.get(offer.desktop.pk), waiting.get(ref(offer.desktop), []))
         for offer in found.offers
     ]
+    return [replace(each, ways=ways[each.offer.desktop.pk]) for each in made]
 
 
 def card(

@@ -40,13 +40,15 @@ class Elsewhere(Exception):
 class Click:
     """What a card's button says: this desktop, or "one from this line", and how many I had when I saw the card.
 
-    `desktop_id` is 0 where the line has nothing to show; `take_over` is the answer to `Elsewhere`.
+    `desktop_id` is 0 where the line has nothing to show; `take_over` is the answer to `Elsewhere`; `protocol` is one
+    that the person chose, "" for the plan's first.
     """
 
     desktop_id: int
     line_id: int | None = None
     held: int = 0
     take_over: bool = False
+    protocol: str = ""
 
 
 @transaction.atomic
@@ -56,10 +58,12 @@ def connect(who: Who, click: Click) -> Launch | QueuePlace:
     Where the line has nothing free, a place in its queue. Raises Elsewhere where a take-over is to be asked for.
     """
     assignment = own(who.user, click.desktop_id) or taken(who, click)
-    return assignment if isinstance(assignment, QueuePlace) else begun(who, assignment, take_over=click.take_over)
+    if isinstance(assignment, QueuePlace):
+        return assignment
+    return begun(who, assignment, take_over=click.take_over, protocol=click.protocol)
 
 
-def begun(who: Who, assignment: Assignment, *, take_over: bool = True) -> Launch:
+def begun(who: Who, assignment: Assignment, *, take_over: bool = True, protocol: str = "") -> Launch:
     """A launch of an assigned desktop, whose lock is taken here; raises NotOffered and Elsewhere."""
     locked = Desktop.objects.select_for_update(of=("self",), no_key=True).select_related("center")
     desktop = locked.get(pk=assignment.desktop_id)
@@ -73,7 +77,7 @@ def begun(who: Who, assignment: Assignment, *, take_over: bool = True) -> Launch
     if not take_over and elsewhere.session(who, desktop):
         raise Elsewhere
     spared(desktop, f"{who.user} connects")
-    return launched(Start(who, assignment, desktop, line))
+    return launched(Start(who, assignment, desktop, line, protocol))
 
 
 def spared(desktop: Desktop, why: str) -> None:

@@ -15,7 +15,7 @@ from django.db.models import Q
 from agents.models import Agent, AgentEvent
 from agents.protocol import Identity, Said, Who, which_user
 from authservers.models import User
-from broker.connect import closing, rights, rogues
+from broker.connect import closing, rights, rogues, tunnels
 from broker.connect.happenings import Happening, happened
 from broker.connect.launching import logged_in
 from broker.connect.models import DesktopSession
@@ -319,5 +319,7 @@ def react_to(desktop: Desktop, row: DesktopSession, event: Event) -> None:
         closing.locked(row.user_id, moment)
     if event in LEAVING and live_elsewhere(row):
         return  # another session of theirs goes on here
+    if event is Event.LOGGED_OUT:
+        tunnels.close_ports(assignment, "The session was logged out.")
     counts_from = row.idle_since if event is Event.IDLE and row.idle_since else moment
     happened(Happening(desktop, event, counts_from, assignment))

@@ -31,7 +31,7 @@ def made(launch: Launch, portal: PortalSession, came_by: Gateway | None, client_
     taken = protocols.for_launch(launch, came_by)
     if taken.choice.viewer:
         return None
-    protocols.settled(launch, taken)
+    protocols.settled(launch, taken.choice)
     values = tags.values(launch.desktop, launch.user, launch, client_ip) | way(launch, portal, taken, client_ip)
     name = rdp.file_name(launch.desktop.display_name or launch.desktop.name, localtime(now()))
     if taken.choice.protocol == ProtocolChoice.Protocol.DCV:

@@ -10,6 +10,7 @@ from django.db.models.functions import Lower
 from agents.registration import settle_waiting
 from agents.services import forget
 from authservers.models import User
+from broker.connect import pins
 from broker.connect.actions import gone
 from broker.connect.happenings import Happening, happened
 from broker.core import audit
@@ -267,6 +268,7 @@ def observed(row: Desktop, remote: RemoteDesktop, image: Image | None) -> None:
     if remote.raw_state in ADDRESS_CHANGES:
         row.address, row.rdp_cert_sha256 = "", ""  # a rebuild gives a new address (RULES 3)
         if row.pk:
+            pins.forget(row)
             forget(row, row.power_since or moment, f"{row} is {remote.raw_state.lower()}: its machine is made anew.")
     else:
         row.address = remote.address

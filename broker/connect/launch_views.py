@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Sequence
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
@@ -33,7 +34,8 @@ def click(request: HttpRequest, desktop_id: int) -> HttpResponse:
     """Connect or Reconnect: straight to the file where the desktop is ready, else to the progress page."""
     portal = portal_of(request)
     line, held = whole(request, "line"), number(request, "held") or 0
-    return pressed(request, portal, Click(desktop_id, line, held, "take_over" in request.POST))
+    made = Click(desktop_id, line, held, "take_over" in request.POST, request.POST.get("protocol", "")[:20])
+    return pressed(request, portal, made)
 
 
 def pressed(request: HttpRequest, portal: PortalSession, made: Click) -> HttpResponse:
@@ -46,7 +48,8 @@ def pressed(request: HttpRequest, portal: PortalSession, made: Click) -> HttpRes
         messages.error(request, str(refused))
         return SeeOther(reverse("desktops"))
     except Elsewhere:
-        return SeeOther(reverse("take-over", args=[made.desktop_id]))
+        chosen = f"?{urlencode({'protocol': made.protocol})}" if made.protocol else ""
+        return SeeOther(reverse("take-over", args=[made.desktop_id]) + chosen)
     if isinstance(came, QueuePlace):
         return SeeOther(reverse("queue", args=[came.pk]))
     if came.step == Launch.Step.OPENING and not launching.walkers(came).exists():
@@ -70,6 +73,7 @@ def take_over(request: HttpRequest, desktop_id: int) -> HttpResponse:
     if assignment is None or found is None:
         return SeeOther(reverse("desktops"))
     page = {"desktop": assignment.desktop, "session": found, "device": elsewhere.device(who.user, found)}
+    page["protocol"] = request.GET.get("protocol", "")
     return render(request, "connect/take_over.html", page)
 
 

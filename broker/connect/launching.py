@@ -19,6 +19,7 @@ from broker.core.jobs import URGENT, Wish, enqueue
 from broker.core.models import Job, ref
 from centers.models import Desktop
 from centers.providers.base import PowerOp
+from plans.models import ProtocolChoice
 from policies.models import Policy, PoolAssignment
 from pools.models import Assignment
 
@@ -46,6 +47,7 @@ class Start:
     assignment: Assignment
     desktop: Desktop
     line: PoolAssignment | None
+    protocol: str = ""  # that the person chose
 
 
 def confirms(line: PoolAssignment | None) -> bool:
@@ -64,14 +66,14 @@ def launched(start: Start) -> Launch:
     """The user's open launch of this desktop, or a new one at the step that the desktop is at."""
     who, desktop, moment = start.who, start.desktop, now()
     before = Launch.objects.filter(user=who.user, desktop=desktop, ended_at=None).first()
-    if before and goes_on(before, who):
+    choice = protocols.intended(protocols.plan_of(who.policy, start.assignment, start.line), desktop, start.protocol)
+    if before and goes_on(before, who) and (not start.protocol or rerouted(before, choice)):
         return before
     if before and before.step == Launch.Step.CONNECTING:
         finish(before, Launch.Step.CANCELLED, "Begun anew by another press of Connect.")
     elif before:
         finish(before, Launch.Step.FAILED, "Nothing worked on it any more: it was begun anew.")
     step = step_of(start)
-    choice = protocols.intended(protocols.plan_of(who.policy, start.assignment, start.line), desktop)
     launch = Launch.objects.create(
         user=who.user,
         desktop=desktop,
@@ -102,6 +104,14 @@ def goes_on(launch: Launch, who: Who) -> bool:
         return launch.portal_session_id == (who.portal.pk if who.portal else None)
     proving = launch.step == Launch.Step.OPENING and launch.step_at > now() - PROVING
     return proving or walkers(launch).exists()
+
+
+def rerouted(launch: Launch, choice: ProtocolChoice) -> bool:
+    """Whether a launch that goes on can end by this protocol: before its way is open, or where it is its own."""
+    if launch.step == Launch.Step.CONNECTING:
+        return launch.protocol == choice.protocol
+    protocols.settled(launch, choice)
+    return True
 
 
 def walkers(launch: Launch) -> QuerySet[Job]:

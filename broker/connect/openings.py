@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from django.db import transaction
+from django.db.models import Q
 from django.views.decorators.debug import sensitive_variables
 
 from broker.connect import connect, facts, pins, tags
@@ -72,7 +73,8 @@ def port(launch: Launch, portal: PortalSession, taken: Taken, client_ip: str) ->
     is given again. Raises Down."""
     assert taken.way and portal.policy  # noqa: S101 - see above
     assert_outside()
-    before = Tunnel.objects.filter(subject=ref(launch), protocol="tcp", closed_at=None, lease_until__gt=now())
+    may_come = Q(lease_until__gt=now()) | Q(used_at__isnull=False)
+    before = Tunnel.objects.filter(may_come, subject=ref(launch), protocol="tcp", closed_at=None)
     standing = before.exclude(port=None).select_related("gateway").first()
     if standing is not None and standing.gateway in taken.way.gateways:
         return taken.way.host, standing.port or 0

@@ -64,9 +64,9 @@ def reports_dcv(desktop: Desktop) -> bool:
     return Agent.objects.filter(desktop=desktop, approved=True, revoked_at=None, protocols__contains=["dcv"]).exists()
 
 
-def intended(plan: ProtocolPlan | None, desktop: Desktop) -> ProtocolChoice:
+def intended(plan: ProtocolPlan | None, desktop: Desktop, wanted: str = "") -> ProtocolChoice:
     """What a launch sets out with; whether it can be had is asked again when the way is opened."""
-    choices = used(plan)
+    choices = first(used(plan), wanted)
     try:
         return take(choices, desktop).choice
     except Down:
@@ -80,9 +80,13 @@ def plan_of(policy: Policy, assignment: Assignment, line: PoolAssignment | None)
     return line.protocol_plan if line else default_protocol()
 
 
-def settled(launch: Launch, taken: Taken) -> None:
+def first(choices: Sequence[ProtocolChoice], wanted: str) -> list[ProtocolChoice]:
+    """The choices with the wanted protocol, where the plan uses it, before all others."""
+    return sorted(choices, key=lambda each: each.protocol != wanted)
+
+
+def settled(launch: Launch, choice: ProtocolChoice) -> None:
     """What was taken in the end is what the launch is connected by."""
-    choice = taken.choice
     launch.protocol, launch.through, launch.port = choice.protocol, str(choice.through or ""), choice.reaches
     Launch.objects.filter(pk=launch.pk).update(protocol=launch.protocol, through=launch.through, port=launch.port)
 
@@ -93,5 +97,4 @@ def for_launch(launch: Launch, came_by: Gateway | None = None) -> Taken:
     Raises Down.
     """
     choices = used(for_assignment(launch.assignment).protocol)
-    mine = [each for each in choices if each.protocol == launch.protocol]
-    return take([*mine, *(each for each in choices if each not in mine)], launch.desktop, came_by)
+    return take(first(choices, launch.protocol), launch.desktop, came_by)

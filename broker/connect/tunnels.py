@@ -39,6 +39,13 @@ def close_of_assignment(assignment: Assignment, reason: str) -> int:
     return close(Launch.objects.filter(assignment=assignment), reason)
 
 
+def close_ports(assignment: Assignment, reason: str) -> int:
+    """The forwarded ports for an assignment: their session has ended. Viewers end by themselves."""
+    found = subjects(Launch.objects.filter(assignment=assignment))
+    ports = Tunnel.objects.filter(subject__in=found, protocol="tcp", closed_at=None)
+    return close_tunnels(reason, subjects=list(ports.values_list("subject", flat=True))) if found else 0
+
+
 def close_of_user(user: User, reason: str) -> int:
     """They may use nothing any more (RULES 22)."""
     return close_tunnels(reason, users=[ref(user)])

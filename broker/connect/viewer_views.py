@@ -46,7 +46,7 @@ def page(request: HttpRequest, launch_id: int) -> HttpResponse:
     if refusal:
         messages.warning(request, refusal)
         return SeeOther(reverse("desktops"))
-    protocols.settled(launch, taken)
+    protocols.settled(launch, taken.choice)
     if not taken.choice.viewer or taken.way is None:
         for why in taken.skipped:
             messages.info(request, why)

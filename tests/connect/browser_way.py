@@ -57,6 +57,10 @@ class Site:
         """What the page's request for a token is answered."""
         return self.browser.post(f"/launches/{self.launch().pk}/token/", {"width": 1280, "height": 800, **said})
 
+    def launch_port(self) -> int:
+        """Where the desktop listens by the newest launch."""
+        return self.launch().port
+
     def opening(self) -> dict[str, Any]:
         """What the gateway was last told to open."""
         return self.gateway.told("open")[-1]
