@@ -18,7 +18,7 @@ help:
 	@echo 'make bench      benchmarks;  make clean  removes what the others made, data in var/ too'
 
 # `exec`: the supervisor takes the place of the shell, so that a signal to make finds it directly below.
-demo: .venv/.product static/vendor/.done
+demo: .venv/.product static/vendor/.done .venv/.desktops
 	@exec $(PY) -m broker.embedded demo
 
 run: .venv/.product static/vendor/.done

@@ -1,6 +1,6 @@
 """`python -m broker.embedded run|demo`: the whole product on this machine, until Ctrl-C.
 
-Environment: PORT, AGENT_PORT, BIND, DATA, and every USHER_* setting; GATEWAY_PORT is read by a later part.
+Environment: PORT, AGENT_PORT, GATEWAY_PORT, BIND, DATA, and every USHER_* setting.
 """
 
 import os
@@ -49,15 +49,28 @@ def serve(demo: bool) -> int:
     bind = os.environ.get("BIND") or "127.0.0.1"
     port = _port("PORT", os.environ.get("PORT") or "8000")
     agent_port = _port("AGENT_PORT", os.environ.get("AGENT_PORT") or "8080")
-    if port == agent_port:
-        raise CannotStart(f"PORT and AGENT_PORT are both {port}: give another AGENT_PORT=")
-    check_port(bind, port)
-    check_port(bind, agent_port, "AGENT_PORT")
+    gateway_port = _port("GATEWAY_PORT", os.environ.get("GATEWAY_PORT") or "8443", least=0)
+    ports = {"PORT": port, "AGENT_PORT": agent_port, **({"GATEWAY_PORT": gateway_port} if gateway_port else {})}
+    _check_ports(bind, ports)
     data = open_folder(Path(os.environ.get("DATA") or PROJECT / "var" / ("demo" if demo else "run")))
     os.chdir(PROJECT)
     with locked(data):
-        instance = Instance(data, bind, port, demo, kept_ports(data / "ports.json") if demo else {}, agent_port)
+        instance = Instance(data, bind, port, demo, _world(data, demo), agent_port, gateway_port)
         return _supervise(instance)
+
+
+def _check_ports(bind: str, ports: Mapping[str, int]) -> None:
+    """Raise CannotStart where one is not to be had, or named twice."""
+    seen: dict[int, str] = {}
+    for name, port in ports.items():
+        if port in seen:
+            raise CannotStart(f"{seen[port]} and {name} are both {port}: give another {name}=")
+        seen[port] = name
+        check_port(bind, port, name)
+
+
+def _world(data: Path, demo: bool) -> Mapping[str, int]:
+    return kept_ports(data / "ports.json") if demo else {}
 
 
 def _supervise(instance: Instance) -> int:
@@ -81,16 +94,17 @@ def _announce(instance: Instance, variables: Mapping[str, str]) -> None:
     """Say where it is and how to get in. The demo tells its accounts, an empty broker its one-time set-up link."""
     if instance.demo:
         write_demo_card(instance)
-        say(f"Ready: {instance.url}")
+    link = "" if instance.demo else _asked("setup_link", variables)
+    say(f"Ready: {instance.url}")
+    if instance.demo:
         say(f"  administrator  {ADMINISTRATOR[0]} / {ADMINISTRATOR[1]}")
         say(f"  users          {', '.join(PEOPLE)} / {PEOPLES_PASSWORD}")
-        if lacking := missing():
-            say(f"  desktops       answer no RDP, for which this machine lacks {', '.join(lacking)}")
-        return
-    link = _asked("setup_link", variables)
-    say(f"Ready: {instance.url}")
     if link:
         say(f"  first sign-in  {link}")
+    if instance.gateway_port:
+        say(f"  gateway        https://{instance.gateway_place}")
+    if instance.demo and (lacking := missing()):
+        say(f"  desktops       answer no RDP, for which this machine lacks {', '.join(lacking)}")
 
 
 def _asked(command: str, variables: Mapping[str, str]) -> str:
@@ -100,9 +114,9 @@ def _asked(command: str, variables: Mapping[str, str]) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def _port(name: str, text: str) -> int:
-    if not text.isdecimal() or not 0 < int(text) < 65_536:
-        raise CannotStart(f"{name} is {text!r}; it must be a number from 1 to 65535")
+def _port(name: str, text: str, least: int = 1) -> int:
+    if not text.isdecimal() or not least <= int(text) < 65_536:
+        raise CannotStart(f"{name} is {text!r}; it must be a number from {least} to 65535")
     return int(text)
 
 

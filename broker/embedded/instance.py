@@ -29,6 +29,7 @@ class Instance:
     demo: bool
     ports: Mapping[str, int]
     agent_port: int = 8080
+    gateway_port: int = 0  # 0: without a gateway
 
     @property
     def secure(self) -> bool:
@@ -50,10 +51,18 @@ class Instance:
         """The address of the agent endpoint."""
         return self._at(self.agent_port)
 
+    @property
+    def gateway_place(self) -> str:
+        """Host and port of the gateway, as browsers name them; "" where there is none."""
+        return f"{self._host}:{self.gateway_port}" if self.gateway_port else ""
+
     def _at(self, port: int) -> str:
+        return f"{'https' if self.secure else 'http'}://{self._host}:{port}"
+
+    @property
+    def _host(self) -> str:
         host = self.bind if tls.is_loopback(self.bind) else tls.names(self.bind)[0]
-        shown = f"[{host}]" if ":" in host else host
-        return f"{'https' if self.secure else 'http'}://{shown}:{port}"
+        return f"[{host}]" if ":" in host else host
 
     @property
     def aws_endpoint(self) -> str:
@@ -145,6 +154,7 @@ def write_demo_card(instance: Instance) -> None:
     card = {
         "url": instance.url,
         "agents": instance.agent_url,
+        "gateway": f"https://{instance.gateway_place}" if instance.gateway_port else "",
         "accounts": dict([ADMINISTRATOR, *((name, PEOPLES_PASSWORD) for name in PEOPLE)]),
         "aws": {"endpoint": instance.aws_endpoint},
         "directories": _json(instance.data / "directory" / "directory.json"),

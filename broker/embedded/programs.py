@@ -10,11 +10,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from broker.embedded import tls
 from broker.embedded.child import Program
 from broker.embedded.instance import Instance
 from broker.embedded.postgres import Postgres
 from broker.embedded.redis import Redis
 
+GATEWAY_PORTS = "20001-20100"
 _CELERY = "--loglevel WARNING --without-gossip --without-mingle --without-heartbeat --pool threads --concurrency 4"
 
 
@@ -46,9 +48,12 @@ def stages(instance: Instance, variables: Mapping[str, str], servers: list[Progr
         _worker(instance, variables),
         _beat(variables),
     ]
+    if instance.gateway_port:
+        application.insert(0, _gateway(instance))
     if not instance.demo:
         return [servers, [upgrade], application]
-    seed = Program("demo-seed", manage("demo_seed"), variables, once=True, within=120)
+    beside = ("--gateway", instance.gateway_place) if instance.gateway_port else ()
+    seed = Program("demo-seed", manage("demo_seed", *beside), variables, once=True, within=120)
     desktops = Program("desktops", _module("broker.demo.desktops", "--hold", "25"), variables)
     return [
         servers,
@@ -101,8 +106,8 @@ def listens(port: int) -> Callable[[], bool]:
     return asked
 
 
-def manage(command: str) -> tuple[str, ...]:
-    return (sys.executable, "manage.py", command)
+def manage(*words: str) -> tuple[str, ...]:
+    return (sys.executable, "manage.py", *words)
 
 
 def _module(name: str, *arguments: str) -> tuple[str, ...]:
@@ -125,6 +130,21 @@ def _endpoint(instance: Instance, variables: Mapping[str, str]) -> Program:
     command = _module("broker.asgi", "--host", instance.bind, "--port", str(instance.agent_port), *tls)
     probe = _probe(instance, instance.agent_port, "healthz")
     return Program("endpoint", command, variables, ready=lambda: fetched(probe) is not None)
+
+
+def _gateway(instance: Instance) -> Program:
+    """It gets none of the broker's secrets. Its sessions end with the rest: Ctrl-C does not wait for them."""
+    place = f"[{instance.bind}]" if ":" in instance.bind else instance.bind
+    known = ("--broker-sha256", tls.agent_ca_sha256(instance.data)) if _shows_our_ca(instance) else ()
+    listen = ("--listen", f"{place}:{instance.gateway_port}", "--ports", GATEWAY_PORTS, "--drain-seconds", "0")
+    folder = instance.data / "gateway"
+    command = _module("gateways.program", "--broker", instance.url, *known, *listen, "--data", str(folder))
+    probe = urlsplit(_probe(instance, instance.gateway_port, "app/system/ping"))._replace(scheme="https").geturl()
+    return Program("gateway", command, {"DATA": str(instance.data)}, ready=lambda: fetched(probe) is not None)
+
+
+def _shows_our_ca(instance: Instance) -> bool:
+    return instance.secure and instance.front_is_ours
 
 
 def _probe(instance: Instance, port: int = 0, path: str = "readyz") -> str:

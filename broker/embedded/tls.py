@@ -65,6 +65,12 @@ def agent_ca(folder: Path) -> tuple[Path, Path]:
     return pem, key
 
 
+def agent_ca_sha256(folder: Path) -> str:
+    """By what agents and gateways know this CA (RULES 4)."""
+    ca = x509.load_pem_x509_certificate(agent_ca(folder)[0].read_bytes())
+    return ca.fingerprint(hashes.SHA256()).hex()
+
+
 def make_certificate(crt: Path, key: Path, hosts: list[str]) -> None:
     """Write a certificate for these hosts, signed by the CA of its folder, for 825 days, and its key (mode 600)."""
     ca_pem, ca_key = agent_ca(crt.parent)

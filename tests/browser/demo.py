@@ -53,7 +53,7 @@ def running_demo() -> Iterator[Demo]:
     """Start, wait for `Ready:`, and at the end Ctrl-C: it must be gone within ten seconds, with all that it started."""
     data = Path(tempfile.mkdtemp(prefix="usher-browser-"))
     data.chmod(0o711)
-    ports = {"PORT": str(free_port()), "AGENT_PORT": str(free_port())}
+    ports = {name: str(free_port()) for name in ("PORT", "AGENT_PORT", "GATEWAY_PORT")}
     told = {**environment(), "DATA": str(data), **ports, "PYTHONUNBUFFERED": "1"}
     command = [sys.executable, "-m", "broker.embedded", "demo"]
     with (data / "said").open("w") as said:

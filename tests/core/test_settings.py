@@ -42,7 +42,7 @@ def test_the_table_of_settings_in_the_docs_is_the_one_the_code_makes() -> None:
 
 
 def test_what_the_launcher_reads_is_in_the_table_too() -> None:
-    for name in ("PORT", "AGENT_PORT", "BIND", "DATA", "USHER_TLS_CERT", "USHER_TLS_KEY"):
+    for name in ("PORT", "AGENT_PORT", "GATEWAY_PORT", "BIND", "DATA", "USHER_TLS_CERT", "USHER_TLS_KEY"):
         assert f"| `{name}` |" in table(), name
 
 

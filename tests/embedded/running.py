@@ -27,7 +27,9 @@ class Running:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("USHER_")}
         self.data, self.port = data, port
         self.agent_port = free_port()
-        self.environment = {**kept, "DATA": str(data), "PORT": str(port), "AGENT_PORT": str(self.agent_port), **given}
+        self.gateway_port = free_port()
+        ports = {"PORT": str(port), "AGENT_PORT": str(self.agent_port), "GATEWAY_PORT": str(self.gateway_port)}
+        self.environment = {**kept, "DATA": str(data), **ports, **given}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "broker.embedded", mode],
             cwd=BASE_DIR,

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
 
 from broker.embedded import tls
 from broker.embedded.folder import CannotStart, kept_secret, open_folder, socket_folder
 from broker.embedded.instance import Instance, check_port, environment, kept_ports, write_environment
+from broker.embedded.programs import stages
 
 
 def instance(data: Path, bind: str = "127.0.0.1") -> Instance:
@@ -116,3 +118,25 @@ def test_a_long_path_gets_its_sockets_elsewhere(tmp_path: Path) -> None:
     assert len(os.fsencode(folder)) < 80
     assert socket_folder(deep) == folder
     folder.rmdir()
+
+
+def test_the_gateway_is_named_as_browsers_reach_it(tmp_path: Path) -> None:
+    def place(bind: str, port: int) -> str:
+        return Instance(tmp_path, bind, 8000, demo=False, ports={}, gateway_port=port).gateway_place
+
+    assert (place("127.0.0.1", 8443), place("::1", 8443), place("127.0.0.1", 0)) == ("127.0.0.1:8443", "[::1]:8443", "")
+    assert place("0.0.0.0", 8443) == f"{tls.names('0.0.0.0')[0]}:8443"
+
+
+def test_the_gateway_gets_no_secret_of_the_broker_and_knows_it_by_its_ca(tmp_path: Path) -> None:
+    made = Instance(tmp_path, "0.0.0.0", 8000, demo=False, ports={}, gateway_port=8443)
+    variables = {"USHER_SECRET_KEY": "planted-secret", "USHER_BEAT_FILE": ""}
+    (gateway,) = [each for stage in stages(made, variables, []) for each in stage if each.name == "gateway"]
+    assert "planted-secret" not in f"{gateway.command}{gateway.environment}"
+    ca = x509.load_pem_x509_certificate((tmp_path / "agent-ca.pem").read_bytes())
+    assert gateway.command[gateway.command.index("--broker-sha256") + 1] == ca.fingerprint(SHA256()).hex()
+
+
+def test_without_a_port_there_is_no_gateway(tmp_path: Path) -> None:
+    made = Instance(tmp_path, "127.0.0.1", 8000, demo=False, ports={})
+    assert "gateway" not in [each.name for stage in stages(made, {"USHER_BEAT_FILE": ""}, []) for each in stage]

@@ -4,7 +4,9 @@ import json
 import os
 import re
 import signal
+import ssl
 import stat
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +40,18 @@ def test_it_says_once_that_it_is_ready_and_it_is(instance: Running) -> None:
     with urllib.request.urlopen(f"http://127.0.0.1:{instance.agent_port}/healthz", timeout=5) as answer:
         assert answer.read() == b"ok"
     assert instance.is_alive()
+    assert gateway_page(instance, "/app/system/ping") == b"ok"
+    wait_for(lambda: b"Sign In" in gateway_page(instance, "/"), 10, "the gateway shows the broker's pages")
+
+
+def gateway_page(instance: Running, path: str) -> bytes:
+    """What the gateway beside it answers; its certificate is its own."""
+    address = f"https://127.0.0.1:{instance.gateway_port}{path}"
+    try:
+        with urllib.request.urlopen(address, timeout=5, context=ssl._create_unverified_context()) as answer:
+            return bytes(answer.read())
+    except urllib.error.HTTPError as error:
+        return error.read()
 
 
 def test_the_folders_above_are_as_they_were(instance: Running) -> None:
@@ -71,7 +85,9 @@ def test_a_second_start_on_the_same_data_is_refused_in_one_line(instance: Runnin
     assert "Another instance is running" in said
 
 
-@pytest.mark.parametrize("words", ["gunicorn", "broker.asgi", "/postgres -D", "redis-server", " worker ", " beat "])
+@pytest.mark.parametrize(
+    "words", ["gunicorn", "broker.asgi", "gateways.program", "/postgres -D", "redis-server", " worker ", " beat "]
+)
 def test_a_killed_part_comes_back(instance: Running, words: str) -> None:
     before = process(instance.data, words)
     os.kill(before, signal.SIGKILL)
@@ -120,6 +136,13 @@ def test_ctrl_c_ends_all_and_the_next_start_goes_on(instance: Running) -> None:
     assert processes(instance.data) == {}
 
 
+def gateway_state(demo: Running) -> tuple[str, bool]:
+    """How the broker sees its gateway, and whether it has heard from it."""
+    with psycopg.connect(database(demo.data)) as connection:
+        state, heard = connection.execute("select state, heard_at from gateways_gateway").fetchone() or ("", None)
+    return state, heard is not None
+
+
 def test_the_demo_is_small_tells_how_to_use_it_and_leaves_nothing_when_killed(tmp_path: Path) -> None:
     demo = Running(tmp_path / "data", free_port(), "demo")
     try:
@@ -127,6 +150,8 @@ def test_the_demo_is_small_tells_how_to_use_it_and_leaves_nothing_when_killed(tm
         card = json.loads((demo.data / "demo.json").read_text())
         assert card["url"] == f"http://127.0.0.1:{demo.port}"
         assert card["agents"] == f"http://127.0.0.1:{demo.agent_port}"
+        assert card["gateway"] == f"https://127.0.0.1:{demo.gateway_port}"
+        wait_for(lambda: gateway_state(demo) == ("online", True), 20, "the gateway is registered and online")
         wait_for(lambda: "usher_agent_polls_held 0.0" not in demo.figures(), 20, "desktops hold polls at the endpoint")
         assert card["accounts"]["admin"] == "demo-Admin1"
         assert card["directories"]["CORP"]["port"]

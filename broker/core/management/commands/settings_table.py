@@ -25,6 +25,7 @@ LAUNCHER_HEAD = """
 LAUNCHER = {
     "PORT": ("8000", "The port for browsers; agents are answered there, too, but their polls are not held."),
     "AGENT_PORT": ("8080", "The port of the agent endpoint."),
+    "GATEWAY_PORT": ("8443", "The port of the gateway beside it, which always has TLS; 0: no gateway."),
     "BIND": ("127.0.0.1", "The address it listens on; any other than the loopback address has TLS."),
     "DATA": ("var/run or var/demo", "The folder of this instance: database, keys, certificates, log."),
     "USHER_TLS_CERT": ("", "Path of the front's certificate (PEM) with its chain; without it one is made."),
