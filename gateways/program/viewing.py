@@ -19,6 +19,7 @@ from gateways.wire import Protocol
 
 HELLO_SECONDS = 10  # for the first message
 PART_SECONDS = 0.5  # for the page to hear of the end
+CANCEL_AGAIN = 0.2  # seconds
 LARGEST_HELLO = 16_384
 LARGEST_MESSAGE = 1 << 20
 HEARTBEAT = 30  # seconds between pings
@@ -26,11 +27,14 @@ Ending = tuple[str, By]  # in words, and who
 
 
 class Failed(Exception):
-    """It cannot go on. The words are for the person; `by` says whose doing it is."""
+    """It cannot go on. The words are for the person; `by` says whose doing it is.
 
-    def __init__(self, words: str, by: By = "desktop") -> None:
+    `code` is for the page: "password" (ask for it), "certificate" (another than is known), "unreachable", or "".
+    """
+
+    def __init__(self, words: str, by: By = "desktop", code: str = "") -> None:
         super().__init__(words)
-        self.by = by
+        self.by, self.code = by, code
 
 
 class Gone(Exception):
@@ -46,6 +50,7 @@ class Visit:
     socket: web.WebSocketResponse
     hello: Mapping[str, Any]  # the first message
     agreed: bool = False
+    code: str = ""  # of what went wrong
     on_text: Callable[[Mapping[str, Any]], None] | None = None  # what the page says beside the bytes
     _rest: bytearray = field(default_factory=bytearray)  # of a message that was not read to its end
 
@@ -144,7 +149,7 @@ async def welcome(request: web.Request, protocol: Protocol, engine: Engine) -> w
         await part(request, socket, "The first message has to bring the connection token.")
         return socket
     except Refused as error:
-        await part(request, socket, str(error))
+        await part(request, socket, str(error), error.code)
         return socket
     visit = Visit(house, session, socket, hello)
     session.connections += 1
@@ -153,14 +158,15 @@ async def welcome(request: web.Request, protocol: Protocol, engine: Engine) -> w
     finally:
         session.connections -= 1
         session.close("The connection broke off.", "gateway", house.clock())  # counts only where nobody did before
-    await part(request, socket, "" if visit.agreed else session.reason)
+    await part(request, socket, "" if visit.agreed else session.reason, visit.code)
     return socket
 
 
 async def first_message(socket: web.WebSocketResponse) -> Mapping[str, Any]:
     """What the page begins with. Raises Gone."""
     try:
-        message = await asyncio.wait_for(socket.receive(), HELLO_SECONDS)
+        async with asyncio.timeout(HELLO_SECONDS):
+            message = await socket.receive()
     except TimeoutError:
         raise Gone from None
     if message.type != WSMsgType.TEXT or len(message.data) > LARGEST_HELLO:
@@ -177,9 +183,18 @@ async def until_ended(visit: Visit, engine: Engine) -> None:
         await asyncio.wait([work, ended], return_when=asyncio.FIRST_COMPLETED)
     finally:
         ended.cancel()
-        work.cancel()
+        await cancelled(work)
         outcome = (await asyncio.gather(work, return_exceptions=True))[0]
+    if isinstance(outcome, Failed):
+        visit.code = outcome.code
     session.close(*ending_of(outcome), visit.house.clock())
+
+
+async def cancelled(work: "asyncio.Future[Any]") -> None:
+    """Cancel it until it is over: before Python 3.12 asyncio.wait_for may swallow it (python/cpython#86296)."""
+    while not work.done():
+        work.cancel()
+        await asyncio.wait([work], timeout=CANCEL_AGAIN)
 
 
 def ending_of(outcome: Ending | BaseException) -> Ending:
@@ -196,12 +211,12 @@ def ending_of(outcome: Ending | BaseException) -> Ending:
     return outcome
 
 
-async def part(request: web.Request, socket: web.WebSocketResponse, error: str) -> None:
+async def part(request: web.Request, socket: web.WebSocketResponse, error: str, code: str = "") -> None:
     """Close, with words where the page still waits for an answer; it does not have to listen."""
     try:
         async with asyncio.timeout(PART_SECONDS):
             if error:
-                await socket.send_str(json.dumps({"error": error}))
+                await socket.send_str(json.dumps({"error": error, "code": code}))
             await socket.close(code=WSCloseCode.OK)
     except (TimeoutError, ConnectionError):
         pass

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from aiohttp import web
 
+from gateways.program.rdp.cleanpath import BAD_CERTIFICATE, UNAUTHORIZED, Failure
 from gateways.program.rdp.conversation import Credentials
-from gateways.program.rdp.dial import connected, secured
+from gateways.program.rdp.dial import NoDesktop, connected, secured
 from gateways.program.screen.children import end, start
 from gateways.program.screen.commands import (
     LARGEST,
@@ -29,6 +30,7 @@ from gateways.program.viewing import Ending, Failed, Visit, first_of, number, we
 from gateways.program.vnc.pipe import pipe
 from gateways.program.vnc.server import Server, greet
 
+CODES = {Failure(http=UNAUTHORIZED): "password", Failure(tls=BAD_CERTIFICATE): "certificate"}
 START_SECONDS = 10  # for the VNC server
 NO_START = "The program that renders the screen did not start on the gateway."
 
@@ -45,8 +47,7 @@ async def talk(visit: Visit) -> Ending:
     running = sum(each.opening.protocol == "screen" and each.used_at > 0 for each in visit.house.registry.live())
     if running > settings.screens:
         raise Failed(f"This gateway renders {settings.screens} screens already. Choose the other viewer.", "limit")
-    async with connected(session.opening.host, session.opening.port) as streams:
-        await secured(session, who(session), streams)
+    await let_in(session)
     try:
         with folder(settings.data) as path:
             return await rendered(visit, found, path)
@@ -54,10 +55,15 @@ async def talk(visit: Visit) -> Ending:
         raise Failed("The name of the gateway's data folder is too long to render screens.", "gateway") from None
 
 
-def who(session: Session) -> Credentials:
-    """To be let in; the password stays with the session, for FreeRDP."""
+async def let_in(session: Session) -> None:
+    """Find out whether it is the desktop that is known, and takes name and password. Raises Failed."""
     opening = session.opening
-    return Credentials(opening.login, opening.domain, opening.password)
+    try:
+        async with connected(opening.host, opening.port) as line:
+            desktop = await secured(session, Credentials(opening.login, opening.domain, opening.password), line)
+            desktop.writer.close()
+    except NoDesktop as error:
+        raise Failed(str(error), error.by, CODES.get(error.failure, "unreachable")) from None
 
 
 def size_of(visit: Visit) -> tuple[int, int]:
@@ -93,14 +99,18 @@ async def children() -> AsyncIterator[list[Process]]:
     try:
         yield running
     finally:
-        await asyncio.shield(asyncio.ensure_future(end(running)))
+        gone = asyncio.ensure_future(end(running))
+        while not gone.done():  # whoever cancels us again waits as well
+            with suppress(asyncio.CancelledError):
+                await asyncio.shield(gone)
 
 
 async def display_of(server: Process) -> int:
     """The number of the display, told when it can be used. Raises Failed."""
     assert server.stdout is not None  # noqa: S101 - for the type checker
     with suppress(TimeoutError, ValueError):
-        return int(await asyncio.wait_for(server.stdout.readline(), START_SECONDS))
+        async with asyncio.timeout(START_SECONDS):
+            return int(await server.stdout.readline())
     raise Failed(NO_START, "gateway")
 
 

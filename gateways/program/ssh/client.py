@@ -88,16 +88,18 @@ async def connect(session: Session, terminal: Terminal) -> asyncssh.SSHClientCon
                 login_timeout=SIGN_IN_SECONDS, keepalive_interval=60, client_version="Usher",
             )  # fmt: skip
     except TimeoutError:
-        raise Failed(f"The desktop does not answer on port {opening.port}, or nobody signed in in time.") from None
+        raise Failed(
+            f"The desktop does not answer on port {opening.port}, or nobody signed in in time.", code="unreachable"
+        ) from None
     except asyncssh.HostKeyNotVerifiable:
         words = "The SSH host key of the desktop is not the one that is known. Nothing was sent to it."
-        raise Failed(f"{words} It shows {session.certificate or 'none'}.") from None
+        raise Failed(f"{words} It shows {session.certificate or 'none'}.", code="certificate") from None
     except asyncssh.PermissionDenied:
         if client.gone:
             raise Gone from None
         raise Failed("The desktop does not accept the name or the password.") from None
     except OSError:
-        raise Failed(f"The desktop does not answer on port {opening.port}.") from None
+        raise Failed(f"The desktop does not answer on port {opening.port}.", code="unreachable") from None
     except asyncssh.Error as error:
         raise Failed(f"The SSH server broke off: {plain(error.reason)}.") from None
     finally:

@@ -5,44 +5,34 @@ import contextlib
 
 from gateways.program.viewing import Ending, Failed, Gone, Visit, first_of
 from gateways.program.vnc.clipboard import Filter
-from gateways.program.vnc.server import NONE, VNC, Server
+from gateways.program.vnc.server import NONE, Server
 from gateways.program.vnc.stream import NotUnderstood
 from gateways.wire import Clipboard
 
 CHUNK = 1 << 17
-BEGINNING = 60  # seconds; a person may have to type the server's password
-NOTHING = (0).to_bytes(4, "big")
+BEGINNING = 20  # seconds
 
 
 async def pipe(visit: Visit, server: Server, policy: Clipboard) -> Ending:
     """From the page's handshake to the end of either side."""
     try:
         async with asyncio.timeout(BEGINNING):
-            await begin(visit, server)
+            await begin(visit)
     except TimeoutError:
         raise Gone from None
     rules = Filter(policy)
     return await first_of(up(visit, server, rules), down(visit, server, rules))
 
 
-async def begin(visit: Visit, server: Server) -> None:
-    """Be a server of version 3.8 for the page. A challenge that is still open is the page's to answer."""
-    kind = VNC if server.challenge else NONE
+async def begin(visit: Visit) -> None:
+    """Be a server of version 3.8 for the page, that wants no password."""
     await visit.send(b"RFB 003.008\n")
     if await visit.exactly(12) != b"RFB 003.008\n":
         raise Gone
-    await visit.send(bytes([1, kind]))
-    if await visit.exactly(1) != bytes([kind]):
+    await visit.send(bytes([1, NONE]))
+    if await visit.exactly(1) != bytes([NONE]):
         raise Gone
-    if server.challenge:
-        await visit.send(server.challenge)
-        try:
-            await server.answer(await visit.exactly(16))
-        except Failed as error:
-            words = str(error).encode()
-            await visit.send(b"\0\0\0\1" + len(words).to_bytes(4, "big") + words)
-            raise
-    await visit.send(NOTHING)
+    await visit.send((0).to_bytes(4, "big"))
 
 
 async def up(visit: Visit, server: Server, rules: Filter) -> Ending:

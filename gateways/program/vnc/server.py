@@ -16,17 +16,17 @@ NO_VNC = "What answers there is no VNC server."
 
 @dataclass
 class Server:
-    """A VNC server; signed in to unless `challenge` is still to be answered."""
+    """A VNC server."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     version: int = 0  # 3, 7 or 8
-    challenge: bytes = b""
 
     async def exactly(self, count: int) -> bytes:
         """So many bytes within the time. Raises Failed."""
         try:
-            return await asyncio.wait_for(self.reader.readexactly(count), SECONDS)
+            async with asyncio.timeout(SECONDS):
+                return await self.reader.readexactly(count)
         except (TimeoutError, OSError, EOFError):
             raise Failed("The VNC server broke off while it was being signed in to.") from None
 
@@ -39,21 +39,14 @@ class Server:
         length = min(await self.number(), LONGEST_REASON)
         return "".join(filter(str.isprintable, (await self.exactly(length)).decode("utf-8", "replace")))
 
-    async def answer(self, challenge_response: bytes) -> None:
-        """Bring the response to `challenge`. Raises Failed where it is not the right one."""
-        self.writer.write(challenge_response)
-        self.challenge = b""
-        if await self.number():
-            told = await self.reason() if self.version == 8 else ""
-            raise Failed("The VNC server does not accept the password." + (f" It says: {told}" if told else ""))
-
 
 async def dial(host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """A TCP connection that notices when the other side is gone. Raises Failed."""
     try:
-        reader, writer = await asyncio.wait_for(asyncio.open_connection(host, port), SECONDS)
+        async with asyncio.timeout(SECONDS):
+            reader, writer = await asyncio.open_connection(host, port)
     except (TimeoutError, OSError):
-        raise Failed(f"The desktop does not answer on port {port}.") from None
+        raise Failed(f"The desktop does not answer on port {port}.", code="unreachable") from None
     line = writer.get_extra_info("socket")
     line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -62,7 +55,7 @@ async def dial(host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.Stre
 
 
 async def greet(server: Server, password: str) -> None:
-    """Agree on version and security and sign in. Without a password a challenge stays open. Raises Failed."""
+    """Agree on version and security, and sign in. Raises Failed."""
     told = re.fullmatch(rb"RFB (\d{3})\.(\d{3})\n", await server.exactly(12))
     if told is None:
         raise Failed(NO_VNC)
@@ -73,9 +66,19 @@ async def greet(server: Server, password: str) -> None:
         if server.version == 8 and await server.number():
             raise Failed(f"The VNC server refuses: {await server.reason()}")
         return
-    server.challenge = await server.exactly(16)
-    if password:
-        await server.answer(response(server.challenge, password))
+    await prove(server, password)
+
+
+async def prove(server: Server, password: str) -> None:
+    """VNC authentication. Raises Failed."""
+    challenge = await server.exactly(16)
+    if not password:
+        raise Failed("The VNC server wants its password.", code="password")
+    server.writer.write(response(challenge, password))
+    if await server.number():
+        told = await server.reason() if server.version == 8 else ""
+        words = "The VNC server does not accept the password." + (f" It says: {told}" if told else "")
+        raise Failed(words, code="password")
 
 
 async def security(server: Server) -> int:

@@ -42,7 +42,7 @@ async def shown(here: Stage, server: Server, **more: Any) -> AsyncIterator[tuple
     page = await here.page(token, **SIZE)
     assert page.answer == {"ok": True, **SIZE}
     viewer = Viewer(page)
-    assert await viewer.begin() == 1
+    await viewer.begin()
     assert (viewer.width, viewer.height) == (1024, 768)
     await viewer.encodings(RAW, QEMU_KEYS)
     displays = leftovers.displays(here.world.state.folder)
@@ -59,7 +59,7 @@ async def painted(viewer: Viewer, server: Server) -> None:
     with server.painter() as painter:
         sizes = many_sizes(painter.width, painter.height)
         for each in sizes:
-            painter.halves(each)
+            painter.stripes(each)
         await viewer.look(lambda: not viewer.sheared(sizes[-1]))
         bad = [each for each in sizes if viewer.sheared(each)]
         if bad:  # the last one may come before others do
@@ -171,15 +171,15 @@ async def test_what_goes_wrong_is_told_in_words_and_leaves_nothing(
     rdp_servers.need()
     with rdp_servers.shadow(tmp_path) as server:
         async with stage(tmp_path, "screen", serve, screens=1) as here:
-            for words, more in (
-                ("password", {"password": "wrong"}),
-                ("certificate has changed", {"pin": "0" * 64}),
-                ("refuses the connection", {"port": free_port()}),
-                ("wants the password before", {"password": ""}),
+            for words, code, more in (
+                ("password", "password", {"password": "wrong"}),
+                ("certificate has changed", "certificate", {"pin": "0" * 64}),
+                ("refuses the connection", "unreachable", {"port": free_port()}),
+                ("wants the password before", "password", {"password": ""}),
             ):
                 session, token = here.open(**login(server, **more))
                 page = await here.page(token, **SIZE)
-                assert words in page.answer["error"]
+                assert words in page.answer["error"] and page.answer["code"] == code
                 assert session.reason == page.answer["error"]
             async with shown(here, server):
                 _session, token = here.open(**login(server))
@@ -209,7 +209,7 @@ async def test_a_program_that_is_killed_or_may_not_have_memory_ends_the_session_
         async with stage(tmp_path, "screen", serve, screen_memory=16) as here:
             session, token = here.open(**login(server))
             page = await here.page(token, **SIZE)
-            assert page.answer == {"error": "The program that renders the screen did not start on the gateway."}
+            assert page.answer["error"] == "The program that renders the screen did not start on the gateway."
 
 
 def served_pids(here: Stage) -> list[int]:

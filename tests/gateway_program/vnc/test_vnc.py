@@ -27,7 +27,7 @@ async def test_the_gateway_signs_in_and_the_page_sees_what_is_painted(tmp_path: 
             assert page.answer == {"ok": True}
             assert session.opening.password == ""
             viewer = Viewer(page)
-            assert await viewer.begin() == 1  # no security is left for the page
+            await viewer.begin()
             await viewer.encodings(RAW)
             with server.painter() as painter:
                 painter.fill(Rectangle(100, 50, 33, 20), RED)
@@ -40,28 +40,6 @@ async def test_the_gateway_signs_in_and_the_page_sees_what_is_painted(tmp_path: 
             assert session.connections == 0
 
 
-@pytest.mark.parametrize("security", ["None", "VncAuth"])
-def test_without_a_password_the_page_answers_the_challenge(tmp_path: Path, security: str) -> None:
-    need()
-
-    @in_loop
-    async def story() -> None:
-        async with stage(tmp_path, "vnc", serve) as here:
-            _session, token = here.open(port=server.port)
-            viewer = Viewer(await here.page(token))
-            assert await viewer.begin(PASSWORD) == (2 if security == "VncAuth" else 1)
-            session, token = here.open(port=server.port)
-            viewer = Viewer(await here.page(token))
-            if security == "VncAuth":
-                with pytest.raises(PermissionError, match="does not accept the password"):
-                    await viewer.begin("wrong")
-                await viewer.page.closed()
-                assert session.by == "desktop"
-
-    with vnc_server(tmp_path, security) as server:
-        story()
-
-
 @in_loop
 async def test_a_wrong_password_a_host_that_is_down_and_a_stranger_are_told_in_words(tmp_path: Path) -> None:
     need()
@@ -69,9 +47,12 @@ async def test_a_wrong_password_a_host_that_is_down_and_a_stranger_are_told_in_w
         with vnc_server(tmp_path) as server:
             session, token = here.open(port=server.port, password="wrong")
             page = await here.page(token)
-            assert "does not accept the password" in page.answer["error"]
+            assert "does not accept the password" in page.answer["error"] and page.answer["code"] == "password"
             await page.closed()
             assert session.reason == page.answer["error"]
+            _session, token = here.open(port=server.port)
+            wanted = {"error": "The VNC server wants its password.", "code": "password"}
+            assert (await here.page(token)).answer == wanted
         _session, token = here.open(port=free_port())
         assert "does not answer on port" in (await here.page(token)).answer["error"]
 
@@ -81,7 +62,7 @@ async def test_a_wrong_password_a_host_that_is_down_and_a_stranger_are_told_in_w
 
         async with await asyncio.start_server(other, HERE, 0) as stranger:
             _session, token = here.open(port=stranger.sockets[0].getsockname()[1])
-            assert (await here.page(token)).answer == {"error": "What answers there is no VNC server."}
+            assert (await here.page(token)).answer["error"] == "What answers there is no VNC server."
 
 
 @in_loop
@@ -102,7 +83,7 @@ async def test_a_token_opens_once_and_only_for_its_page(tmp_path: Path) -> None:
                 socket = await here.connect()
                 await socket.send_str(garbage)
                 answer = await socket.receive_json(timeout=PATIENCE)
-                assert answer == {"error": "The first message has to bring the connection token."}
+                assert answer["error"] == "The first message has to bring the connection token."
 
 
 @in_loop
