@@ -1,0 +1,172 @@
+"""The real program before the real broker: registered, passed through, opened, used up, withdrawn, started anew."""
+
+import contextlib
+import json
+import re
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from pytest_django.live_server_helper import LiveServer
+
+from gateways import checks
+from gateways.models import Gateway, GatewayCluster, Tunnel
+from gateways.services import choose, close_tunnels, new_id, open_tunnel, token_for
+from gateways.wire import Opening
+from tests import make
+from tests.gateway_program.running import Answer, Program
+from tests.gateway_program.scripted import Scripted
+from tests.gateway_program.world import ORIGIN
+from tests.services import wait_for
+
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+HERE = "127.0.0.1"
+
+
+class Real(Scripted):
+    """The broker that is under test, where `Program` expects a scripted one."""
+
+    address = ""
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return self.address
+
+
+@pytest.fixture
+def real(live_server: LiveServer) -> Scripted:
+    """The broker."""
+    made = Real()
+    made.address = live_server.url
+    make.defaults()
+    return made
+
+
+@pytest.fixture
+def programs(real: Scripted, tmp_path: Path) -> Iterator[list[Program]]:
+    """Two gateways of it, not registered yet."""
+    made = [Program(real, tmp_path / name) for name in ("one", "two")]
+    yield made
+    for each in made:
+        each.kill()
+
+
+def registered(program: Program, name: str, cluster: GatewayCluster | None = None) -> Gateway:
+    """As after Save, and heard from."""
+    row = Gateway.objects.create(name=name, address=f"{HERE}:{program.port}", cluster=cluster)
+    wait_for(lambda: bool(program.logged("broker.pinned")), 5, "the broker's key is known")
+    assert checks.check(row) == f"{name} answers."
+    wait_for(lambda: Gateway.objects.get(pk=row.pk).beat_at > 0, 5, "it has spoken by itself")
+    row.refresh_from_db()
+    assert row.is_up
+    return row
+
+
+def opening(**fields: Any) -> Opening:
+    """A viewer session at nothing that answers, or what is said."""
+    usual: dict[str, Any] = {"protocol": "vnc", "host": HERE, "port": 9, "user": "user:5", "seconds": 60}
+    return Opening(**{"id": new_id(), "origin": ORIGIN, "client_ip": HERE, **usual, **fields})
+
+
+def knock(program: Program, token: str) -> dict[str, Any]:
+    """The first answer of the viewer's endpoint to a page with this token."""
+    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+    said = {"Host": "gateway", "Origin": ORIGIN, **upgrade, "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in said.items())
+    hello = json.dumps({"token": token}).encode()
+    with program.socket() as page, page.makefile("rb") as answers:
+        page.sendall(f"GET /viewer/v1/vnc HTTP/1.1\r\n{lines}\r\n".encode())
+        assert answers.readline().startswith(b"HTTP/1.1 101")
+        while answers.readline().strip():
+            pass
+        page.sendall(b"\x81\xfe" + len(hello).to_bytes(2, "big") + bytes(4) + hello)  # a text, its mask is 0
+        kind, size = answers.read(2)
+        assert kind == 0x81
+        told: dict[str, Any] = json.loads(answers.read(size if size < 126 else int.from_bytes(answers.read(2), "big")))
+        return told
+
+
+def test_a_person_signs_in_at_the_gateways_address(programs: list[Program]) -> None:
+    (edge, *_), base = programs, f"https://{HERE}:{programs[0].port}"
+    registered(edge, "Edge")
+    make.grant(make.user("dora"), role=make.role(), policy=make.default_policy())
+    headers = {"Host": base.removeprefix("https://"), "Origin": base, "Referer": f"{base}/"}
+    first = edge.ask("GET", "/", headers=headers)
+    (hidden,) = set(re.findall(rb'name="csrfmiddlewaretoken" value="(\w+)"', first.body))
+    form = urlencode({"csrfmiddlewaretoken": hidden.decode(), "login": "dora", "password": make.PASSWORD})
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    said = edge.ask("POST", "/", form, {**headers, **kind, "Cookie": cookies(first)})
+    assert (said.status, said.headers["Location"]) == (302, "/desktops/")
+    assert all("Secure" in each for each in said.headers.get_all("Set-Cookie") or [])
+    assert b"Dora" in edge.ask("GET", "/desktops/", headers={**headers, "Cookie": cookies(said)}).body
+
+
+def cookies(answer: Answer) -> str:
+    """What a browser sends back."""
+    return "; ".join(each.partition(";")[0] for each in answer.headers.get_all("Set-Cookie") or [])
+
+
+def test_a_token_is_good_once_and_at_this_gateway_alone(programs: list[Program]) -> None:
+    first, _second = (registered(each, name) for each, name in zip(programs, ("One", "Two"), strict=True))
+    opened = open_tunnel(choose(first), opening(), subject="launch:4")
+    token = token_for(opened)
+    assert "does not hold" in knock(programs[1], token)["error"]
+    assert "does not answer" in knock(programs[0], token)["error"]  # admitted: it is the desktop that is not there
+    assert "ended" in knock(programs[0], token)["error"]
+    wait_for(lambda: Tunnel.objects.get().closed_at is not None, 5, "the broker hears of the end")
+    assert Tunnel.objects.get().used_at is not None
+
+
+def test_of_two_gateways_that_hold_an_opening_one_may_use_it(programs: list[Program]) -> None:
+    cluster = GatewayCluster.objects.create(name="Both", address=HERE, balance=GatewayCluster.Balance.ALL)
+    for each, name in zip(programs, ("One", "Two"), strict=True):
+        registered(each, name, cluster)
+    opened = open_tunnel(choose(cluster), opening(), subject="launch:4")
+    assert len(opened.tunnels) == 2
+    token = token_for(opened)
+    answers = [knock(each, token)["error"] for each in programs]
+    assert "does not answer" in answers[0]
+    assert re.search("another gateway|has ended", answers[1])  # asked, or told before it could ask
+
+
+def test_what_is_withdrawn_ends_within_a_second_and_what_lives_outlasts_the_brokers_absence(
+    programs: list[Program],
+) -> None:
+    gateway = registered(programs[0], "Edge")
+    with socket.create_server((HERE, 0)) as desktop:
+        asked = opening(protocol="tcp", origin="", port=desktop.getsockname()[1])
+        opened = open_tunnel(choose(gateway), asked, subject="launch:4")
+        client = socket.create_connection((HERE, opened.port), 5)
+        client.sendall(b"hello")
+        there, _address = desktop.accept()
+        there.settimeout(5)
+        assert there.recv(5) == b"hello"
+        there.sendall(b"welcome")
+        assert client.recv(7) == b"welcome"
+        wait_for(lambda: Tunnel.objects.get().used_at is not None, 5, "the broker hears of the use")
+        began = time.monotonic()
+        assert close_tunnels("The desktop was released.", subjects=["launch:4"]) == 1
+        client.settimeout(5)
+        with client, there, contextlib.suppress(ConnectionResetError):
+            assert client.recv(1) == b""
+        assert time.monotonic() - began < 1
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((HERE, opened.port), 5)
+
+
+def test_a_killed_gateway_is_not_chosen_and_comes_back_as_itself(programs: list[Program], real: Scripted) -> None:
+    gateway = registered(programs[0], "Edge")
+    programs[0].kill()
+    checks.check(gateway)
+    gateway.refresh_from_db()
+    assert (gateway.is_up, gateway.state) == (False, "offline")
+    again = Program(real, programs[0].data)
+    programs.append(again)
+    Gateway.objects.update(address=f"{HERE}:{again.port}")
+    gateway.refresh_from_db()
+    assert checks.check(gateway) == "Edge answers."
