@@ -16,6 +16,7 @@ from pytest_django.live_server_helper import LiveServer
 from agents.services import command
 from broker.demo.desktops.screen import accounts, screens, wallpaper
 from broker.demo.desktops.screen.visit import asked_for
+from gateways.program.rdp import x224
 from tests.demo.desktop_world import World, world
 from tests.demo.rdp_client import Client, certificate, client, need
 from tests.embedded.running import free_port
@@ -194,12 +195,16 @@ def text_of(path: Path) -> str:
 )
 def test_the_cookie_of_a_client_says_who_comes(said: str, meant: str) -> None:
     assert accounts.windows_name("d-9067aaaaaa", said) == meant
-    cookie = f"Cookie: mstshash={said}\r\n".encode()
+    packet = x224.request(x224.NLA, said)  # as the gateway asks
     with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as one:
         other, _ = server.accept()
         with other, ThreadPoolExecutor() as listening:
             heard = listening.submit(asked_for, other)
-            one.sendall(bytes([3, 0, 0]))  # the packet may come in pieces
-            one.sendall(bytes([11 + len(cookie), 6 + len(cookie), 0xE0, 0, 0, 0, 0, 0]))
-            one.sendall(cookie)
+            for piece in (packet[:3], packet[3:20], packet[20:]):
+                one.sendall(piece)
             assert heard.result() == said
+
+
+@pytest.mark.parametrize("said", ["", "bob\r\nCookie: mstshash=alice", "Zoë"])
+def test_a_name_that_does_not_fit_into_a_cookie_is_not_said(said: str) -> None:
+    assert x224.request(x224.NLA, said) == x224.request(x224.NLA)

@@ -148,7 +148,7 @@ async def secured(session: Session, who: Credentials, line: Line) -> Desktop:
 
 async def agreed(session: Session, who: Credentials, line: Line) -> Desktop:
     """The steps of it. Raises NoDesktop, Garbled, Rejected, OSError, IncompleteReadError."""
-    chosen = await negotiated(line, x224.TLS | (x224.NLA if who.password else 0))
+    chosen = await negotiated(line, x224.TLS | (x224.NLA if who.password else 0), who.login)
     reader, writer = await asyncio.wait_for(line.start_tls(), ANSWER_SECONDS)
     certificate = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
     session.certificate = expected(hashlib.sha256(certificate).hexdigest(), session.opening.pin)
@@ -157,9 +157,9 @@ async def agreed(session: Session, who: Credentials, line: Line) -> Desktop:
     return Desktop(reader, writer, certificate, chosen.protocol, chosen.flags)
 
 
-async def negotiated(line: Line, protocols: int) -> x224.Confirm:
+async def negotiated(line: Line, protocols: int, login: str) -> x224.Confirm:
     """What the desktop chose of these. Raises NoDesktop, Garbled, OSError."""
-    chosen = x224.read_confirm(await asyncio.wait_for(line.ask(x224.request(protocols)), ANSWER_SECONDS))
+    chosen = x224.read_confirm(await asyncio.wait_for(line.ask(x224.request(protocols, login)), ANSWER_SECONDS))
     if chosen.failure == x224.NLA_REQUIRED and not protocols & x224.NLA:
         raise NoDesktop(ASK_FIRST, Failure(http=UNAUTHORIZED))
     if chosen.failure or chosen.protocol not in (x224.TLS, x224.NLA) or not chosen.protocol & protocols:

@@ -9,6 +9,7 @@ RDP, TLS, NLA, NLA_EX = 0, 1, 2, 8  # protocols
 DATA = b"\x02\xf0\x80"  # X.224's header of everything after the negotiation
 REQUEST, CONFIRM = 0xE0, 0xD0
 NLA_REQUIRED = 5
+LOGIN_LIMIT = 64  # of what is said in a cookie; the packet has no room for much more
 FAILURES = {
     1: "it demands TLS, but does not offer it",
     2: "it does not offer TLS, only the old encryption of RDP, which is not safe",
@@ -43,9 +44,12 @@ def length(head: bytes) -> int:
     return count
 
 
-def request(protocols: int) -> bytes:
-    """The client's request, without cookie."""
-    return tpkt(bytes((14, REQUEST, 0, 0, 0, 0, 0)) + struct.pack("<BBHI", 1, 0, 8, protocols))
+def request(protocols: int, login: str = "") -> bytes:
+    """The client's request. Its cookie names the user, as other clients' do: for farms, and for the demo's desktops."""
+    named = login[:LOGIN_LIMIT] if login.isascii() and login.isprintable() else ""
+    cookie = f"Cookie: mstshash={named}\r\n".encode() if named else b""
+    head = bytes((14 + len(cookie), REQUEST, 0, 0, 0, 0, 0))
+    return tpkt(head + cookie + struct.pack("<BBHI", 1, 0, 8, protocols))
 
 
 def confirm(protocol: int, flags: int) -> bytes:
