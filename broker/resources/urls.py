@@ -13,7 +13,7 @@ from broker.resources.drain_page import drain
 from broker.resources.images import ImagePages
 from broker.resources.search import search
 from broker.resources.sessions.actions import message
-from broker.resources.sessions.pages import QueuePages, SessionPages, SignInPages
+from broker.resources.sessions.pages import QueuePages, SessionPages, SignInPages, WayPages
 from broker.resources.test_login import test_login
 from broker.resources.timeline import pages as timeline
 from broker.resources.users.pages import UserPages
@@ -44,6 +44,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("resources/pools/<int:pk>/drain/", drain, name="drain"),
     path("resources/images/", include((ImagePages.urls(), "images"))),
     path("resources/sessions/sign-ins/", include((SignInPages.urls(), "sign_ins"))),
+    path("resources/sessions/gateways/", include((WayPages.urls(), "ways"))),
     path("resources/sessions/queue/", include((QueuePages.urls(), "places"))),
     path("resources/sessions/", include((sessions, "sessions"))),
     path("resources/users/", include((users, "users"))),

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.http import urlencode
 
-from broker.connect import actions, facts, inventory, power
+from broker.connect import actions, facts, inventory, pins, power
 from broker.connect.models import DesktopSession
 from broker.core import audit, words
 from broker.core.clock import now
@@ -57,6 +57,15 @@ def release(request: HttpRequest, row: Desktop, reason: str = "") -> str:
     if done is None:
         raise Refused(f"{row} is assigned to nobody.")
     return f"{row} is released from {done.user}."
+
+
+def trust(request: HttpRequest, row: Desktop) -> str:
+    """Connections through gateways had been refused: the next one learns the certificate anew (RULES 3)."""
+    with transaction.atomic():
+        pins.forget(row)
+        Desktop.objects.filter(pk=row.pk).update(rdp_cert_sha256="")
+        audit.record("desktop.certificate_trusted", "Its next certificate is trusted.", desktop=row, subject=row)
+    return f"Whatever certificate {row} shows at the next connection is trusted from then on."
 
 
 def log_out(request: HttpRequest, row: Desktop) -> str:

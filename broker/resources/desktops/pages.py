@@ -126,6 +126,14 @@ class DesktopPages(Pages):
             confirm="Power plans then decide when it runs. AWS bills a monthly WorkSpace by the hour from next month.",
             applies=lambda row: actions.present(row) and row.running_mode in {"AUTO_STOP", actions.ALWAYS_ON},
         ),
+        "trust": Action(
+            "Trust its new certificate",
+            actions.trust,
+            danger=True,
+            confirm="It shows another certificate than before: renewed, or another machine answers in its place. "
+            "Whatever it shows at the next connection is trusted from then on.",
+            applies=lambda row: bool(getattr(row, "other_certificate", False)),
+        ),
         **agent_actions.ACTIONS,
         "log": Action("View log", url=lambda row: f"{reverse('log:list')}?desktop=desktop:{row.pk}", permission="view"),
         "delete_disk": Action(

@@ -19,6 +19,8 @@ from broker.core.filters import keys
 from broker.core.forms import PlainForm
 from broker.core.pages import Refused, SeeOther, needs
 from broker.resources.sessions.rows import answering, is_live, sessions
+from gateways.models import Tunnel
+from gateways.services import close_tunnels
 
 TEXT_LENGTH = 500
 
@@ -90,6 +92,19 @@ def sign_out(request: HttpRequest, row: PortalSession) -> str:
     tunnels.close_of_sign_ins(this, "An administrator has signed you out.")
     audit.record("auth.logout", f"{row.user} is signed out by {request.user}.", user=row.user, subject=row.user)
     return f"{row.user} is signed out. Sessions on desktops go on."
+
+
+@transaction.atomic
+def end_way(request: HttpRequest, row: Tunnel) -> str:
+    """Cut a connection through a gateway, now."""
+    if not close_tunnels(f"{request.user} ended the connection.", subjects=[row.subject]):
+        raise Refused(f"The connection to {row.destination} has ended.")
+    launch = tunnels.launch_of(row)
+    audit.record(
+        "gateway.ended", f"The connection to {row.destination} is ended by {request.user}.", subject=row.gateway,
+        desktop=launch.desktop if launch else None, user=launch.user if launch else None,
+    )  # fmt: skip
+    return f"The connection to {row.destination} is ended. The session on the desktop goes on."
 
 
 class MessageForm(PlainForm):

@@ -1,4 +1,4 @@
-"""Resources > Sessions, declared: three lists that share their head."""
+"""Resources > Sessions, declared: four lists that share their head."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from django.urls import reverse
 from broker.connect.models import DesktopSession, PortalSession, QueuePlace
 from broker.core.pages import Action, Pages
 from broker.resources.sessions import actions
-from broker.resources.sessions.rows import is_live, is_stuck, places, sessions, sign_ins
+from broker.resources.sessions.rows import is_live, is_stuck, places, sessions, sign_ins, ways
 from broker.resources.sessions.tables import (
     QueueFilter,
     QueueTable,
@@ -19,11 +19,15 @@ from broker.resources.sessions.tables import (
     SignInTable,
     is_open,
 )
+from broker.resources.sessions.ways import WayFilter, WayTable
+from broker.resources.sessions.ways import is_open as is_open_way
+from gateways.models import Tunnel
 
 TABS = (
     ("On desktops", "sessions:list"),
     ("Sign-ins to the broker", "sign_ins:list"),
     ("Waiting for a desktop", "places:list"),
+    ("Through gateways", "ways:list"),
 )
 
 
@@ -90,6 +94,27 @@ class SignInPages(TabPages):
     def queryset(cls) -> QuerySet[Any]:
         """Sign-ins with all that a row shows."""
         return sign_ins()
+
+
+class WayPages(TabPages):
+    """What goes through gateways."""
+
+    model, table, filterset, namespace = Tunnel, WayTable, WayFilter, "ways"
+    intro = "Who is connected through which gateway, and who was: by which protocol, from where, and how it ended."
+    empty = "As soon as somebody connects in the browser or by a gateway's port, the connection is listed here."
+    search = ["gateway_name", "client_ip", "destination", "close_reason"]
+    order = "-opened_at"
+    actions = {
+        "end": Action(
+            "End", actions.end_way, permission="execute", bulk=True, danger=True, applies=is_open_way,
+            confirm="These people are cut off at once. Their sessions on the desktops go on.",
+        ),
+    }  # fmt: skip
+
+    @classmethod
+    def queryset(cls) -> QuerySet[Any]:
+        """Ways with all that a row shows."""
+        return ways()
 
 
 class QueuePages(TabPages):

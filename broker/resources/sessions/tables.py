@@ -18,9 +18,9 @@ from broker.core.filters import PageFilter
 from broker.core.tables import BriefColumn, DurationColumn, LinkColumn, PageTable, TimeColumn
 from broker.core.templatetags.usher import badge, relative, status
 from broker.resources.sessions.rows import LIVE, answering
+from plans.models import ProtocolChoice
 
 State = DesktopSession.State
-PROTOCOLS = {"rdp": "RDP file", "html5_rdp": "RDP in the browser"}
 
 
 def state_of(row: DesktopSession) -> tuple[str, str, str]:
@@ -94,11 +94,11 @@ class SessionTable(PageTable):
     def render_protocol(self, record: Any) -> str:
         """How they came."""
         protocol = (record.way or {}).get("protocol") or ""
-        return PROTOCOLS.get(protocol, protocol or "–")
+        return str(dict(ProtocolChoice.Protocol.choices).get(protocol, protocol or "–"))
 
     def render_gateway(self, record: Any) -> str:
-        """Connections go straight to the desktop as long as no gateway carries them."""
-        return "Direct" if record.way else "–"
+        """The gateway that carried the connection, where one did."""
+        return (record.way.get("through") or "Direct") if record.way else "–"
 
     def render_boot_id(self, record: DesktopSession) -> str:
         """The epoch, for support (RULES 15)."""

@@ -18,6 +18,7 @@ from broker.core.clock import now
 from broker.core.models import Job, LogEntry
 from broker.resources.job_tables import said
 from broker.resources.records import address_of
+from broker.resources.sessions.carried import LABELS, sentence
 from broker.resources.timeline.merge import Item, Origin, Place
 from broker.resources.timeline.words import (
     COMMANDS,
@@ -178,11 +179,9 @@ def tunnels(scope: Scope, window: Window) -> Iterable[Item]:
     mine = Launch.objects.filter(scope.launches).order_by().values_list(subject)
     for row in window.cut(Tunnel.objects.filter(subject__in=mine).select_related("gateway"), "opened_at", 4):
         through = row.gateway or row.gateway_name
-        closed = f"closed {row.closed_at:%H:%M:%S} UTC: {row.close_reason}" if row.closed_at else "still open"
-        yield Item(
-            Place(row.opened_at, 4, row.pk), Origin.GATEWAY, f"{through} opened a way to {row.destination}", closed,
-            by=str(row.client_ip or ""),
-        )  # fmt: skip
+        title = f"{through} opened a way to {row.destination}"
+        told = f"{LABELS.get(row.protocol, row.protocol)}, {sentence(row, now())}"
+        yield Item(Place(row.opened_at, 4, row.pk), Origin.GATEWAY, title, told)
 
 
 def places(scope: Scope, window: Window) -> Iterable[Item]:
