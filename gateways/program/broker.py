@@ -42,7 +42,8 @@ class Broker:
 
     def __init__(self, settings: Settings, state: State, clock: Clock) -> None:
         self.settings, self.state, self.clock = settings, state, clock
-        self.http: aiohttp.ClientSession | None = None  # for pages too; None until it is known whom to trust
+        self.http: aiohttp.ClientSession | None = None  # for pages; None until it is known whom to trust
+        self._calls: aiohttp.ClientSession | None = None  # of its own: slow pages do not hold up a heartbeat
         self._preparing = asyncio.Lock()
         self._key_seen = False
 
@@ -50,15 +51,17 @@ class Broker:
         """Find out by which certificate and which key the broker is known. Raises Away."""
         async with self._preparing:
             if self.http is None:
-                self.http = session(await self._context())
+                context = await self._context()
+                self.http, self._calls = session(context), session(context)
             if not self._key_seen:
                 self._pin(await self._key())
                 self._key_seen = True
 
     async def close(self) -> None:
         """Let go of all connections."""
-        if self.http is not None:
-            await self.http.close()
+        for each in (self.http, self._calls):
+            if each is not None:
+                await each.close()
 
     async def call(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """A signed POST; the object that is answered with 200. Raises Away, Denied."""
@@ -83,10 +86,10 @@ class Broker:
         return True
 
     async def _ask(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> tuple[int, bytes]:
-        if self.http is None:
+        if self._calls is None:
             raise Away("it is not known yet by which certificate the broker is known")
         try:
-            async with self.http.request(
+            async with self._calls.request(
                 method, self.settings.broker + path, data=body, headers=headers, timeout=PATIENCE, allow_redirects=False
             ) as answer:
                 return answer.status, await limited(answer)

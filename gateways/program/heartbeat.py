@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+from itertools import islice
 
 from gateways.program.broker import Away, Broker, Denied
 from gateways.program.house import House
@@ -10,6 +11,7 @@ from gateways.program.status import status
 
 log = logging.getLogger(__name__)
 EVERY = 10.0  # seconds
+AT_A_TIME = 2_000  # endings in one heartbeat: a broker that was away hears of all, one after the other
 TOGETHER = 0.2  # news within this time travel together
 BACK_OFF = (1.0, 2.0, 5.0, 10.0, 30.0)  # while the broker is away; sessions go on
 NEW = 2.0  # the longest pause as long as we know no key, or the broker knows us not: somebody waits at its page
@@ -52,11 +54,13 @@ class Heartbeat:
         if not self.house.state.uid:
             return
         registry.news.clear()
-        closed, refused = list(registry.closed), list(registry.refused)
+        closed, refused = list(islice(registry.closed, AT_A_TIME)), list(registry.refused)
         path = "/gateway/v1/heartbeat" if self._greeted else "/gateway/v1/hello"
         answer = await self.broker.call(path, status(self.house, closed, refused))
         if self._greeted:
             registry.acknowledged(closed, refused)
+            if registry.closed:
+                registry.news.set()
             registry.close(ids(answer.get("close")), "The broker has ended it.", "broker")
         else:
             self._greeted = True

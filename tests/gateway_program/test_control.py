@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateways.wire import Call, check_call, public_key, sign_call
-from tests.gateway_program.running import Answer, Program
+from tests.gateway_program.running import FIRST_PORT, Answer, Program
 from tests.gateway_program.scripted import Scripted
 from tests.gateway_program.world import UID, opening
 from tests.services import wait_for
@@ -27,7 +27,7 @@ def test_hello_shows_the_gateways_key_and_proves_it(program: Program) -> None:
     assert set(told) == {"key", "version", "certificate", "ports", "ports_free", "sessions", "proof"}
     claims = check_call(told["proof"], public_key(told["key"]), "broker", call, at=time.time())
     assert claims["iss"] == UID
-    assert (told["ports"], told["ports_free"]) == ([21301, 21340], 40)
+    assert (told["ports"], told["ports_free"]) == ([FIRST_PORT, FIRST_PORT + 39], 40)
 
 
 def test_after_hello_the_gateway_greets_and_then_beats(program: Program) -> None:
@@ -54,7 +54,7 @@ def test_an_opened_session_is_in_the_status_until_it_is_closed(program: Program)
 def test_a_forwarded_port_listens_while_its_session_lives(program: Program) -> None:
     asked = opening(protocol="tcp", host="127.0.0.1", client_ip="127.0.0.1")
     port = program.control("open", asked.json()).told["port"]
-    assert 21301 <= port <= 21340
+    assert FIRST_PORT <= port < FIRST_PORT + 40
     socket.create_connection(("127.0.0.1", port), 2).close()
     program.control("close", {"ids": [asked.id], "reason": "Released."})
     with pytest.raises(ConnectionRefusedError):
@@ -164,7 +164,7 @@ def test_limits_are_a_conflict_in_words(tmp_path: Path, broker: Scripted) -> Non
 
 
 def test_every_port_used_is_a_conflict_in_words(tmp_path: Path, broker: Scripted) -> None:
-    program = Program(broker, tmp_path / "gateway", "--ports", "21351-21352")
+    program = Program(broker, tmp_path / "gateway", "--ports", f"{FIRST_PORT}-{FIRST_PORT + 1}")
     try:
         program.register()
         answers = [program.control("open", opening(protocol="tcp").json()) for _ in range(3)]
