@@ -15,6 +15,7 @@ COMPRESSED, NO_HEADER = 0x0001, 0x0400
 HEAD = 18
 BITMAP = 1  # kind of update
 LARGEST_UPDATE = 16_000  # bytes; each fits into one packet
+MOST_PIXELS = 1 << 20  # that are cropped for one update
 DEPTHS = {8: 1, 15: 2, 16: 2, 24: 3}
 
 
@@ -115,6 +116,8 @@ def fitting(update: bytes) -> list[bytes]:
     bitmaps = read(update)
     if all(each.fits for each in bitmaps):
         return [update]
+    if sum(each.width * each.height for each in bitmaps if not each.fits) > MOST_PIXELS:
+        raise Garbled("more bitmaps than a screen has room for")
     return joined([piece for each in bitmaps for piece in ([each] if each.fits else pieces(each))])
 
 

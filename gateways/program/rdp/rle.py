@@ -4,7 +4,6 @@ Decoded only where a bitmap must be cropped; encoded in its simplest form, as on
 """
 
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from gateways.program.rdp.reading import Garbled, part, unpack
@@ -74,6 +73,7 @@ class Canvas:
     out: bytearray = field(default_factory=bytearray)
     first_row: bool = True
     entered: bool = False  # the first row ended just before this order
+    _patterns: dict[int, bytes] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.white = b"\xff" * self.depth
@@ -94,14 +94,15 @@ class Canvas:
         depth = self.depth
         if order & SET:
             self.foreground, at = part(data, at, depth, "an order"), at + depth
+            self._patterns.clear()
         kind = order & 0x0F
         if kind == BACKGROUND:
             if was_background and not self.entered and count:
-                self.above(1, self.foreground)
+                self.mix(self.foreground)
                 count -= 1
-            self.above(count, b"")
+            self.copy(count)
         elif kind == FOREGROUND:
-            self.above(count, self.foreground)
+            self.mix(self.foreground * count)
         elif kind == MASK:
             size = (count + 7) // 8
             self.masked(part(data, at, size, "an order"), count)
@@ -121,41 +122,33 @@ class Canvas:
         self.out += part(data, at, size, "an order") * count
         return at + size
 
-    def above(self, count: int, foreground: bytes) -> None:
-        """Pixels of the row below (which was drawn before), mixed with the foreground where there is one."""
-        if self.first_row:
-            self.out += (foreground or bytes(self.depth)) * count
-            return
-        left = count * self.depth
-        while left:
-            begin = len(self.out) - self.stride
-            piece = self.out[begin : begin + min(left, self.stride)]
-            if foreground:
-                mixed = int.from_bytes(piece) ^ int.from_bytes(foreground * (len(piece) // self.depth))
-                piece = bytearray(mixed.to_bytes(len(piece)))
-            self.out += piece
-            left -= len(piece)
+    def copy(self, count: int) -> None:
+        """Pixels as in the row before; in the first one: black."""
+        self.mix(bytes(count * self.depth))
 
     def masked(self, mask: bytes, count: int) -> None:
         """Each bit says whether a pixel is mixed with the foreground."""
         if len(self.out) + count * self.depth > self.whole:
             raise Garbled("a bitmap with too many pixels")
-        for mixed, length in runs(mask, count):
-            self.above(length, self.foreground if mixed else b"")
+        self.mix(b"".join([self._eight(bits) for bits in mask])[: count * self.depth])
 
+    def mix(self, pattern: bytes) -> None:
+        """Pixels of the row before, each with its part of the pattern: zero leaves them as they are."""
+        if self.first_row:
+            self.out += pattern
+            return
+        for at in range(0, len(pattern), self.stride):
+            piece = pattern[at : at + self.stride]
+            begin = len(self.out) - self.stride
+            mixed = int.from_bytes(self.out[begin : begin + len(piece)]) ^ int.from_bytes(piece)
+            self.out += mixed.to_bytes(len(piece))
 
-def runs(mask: bytes, count: int) -> Iterator[tuple[bool, int]]:
-    """Bits of a mask from the lowest one, equal ones together."""
-    bits = int.from_bytes(mask, "little")
-    done = 0
-    while done < count:
-        mixed, length = bool(bits & 1), 1
-        bits >>= 1
-        while done + length < count and bool(bits & 1) == mixed:
-            bits >>= 1
-            length += 1
-        yield mixed, length
-        done += length
+    def _eight(self, bits: int) -> bytes:
+        """A pattern of eight pixels, the lowest bit first; remembered until the foreground is another one."""
+        if bits not in self._patterns:
+            pixels = (self.foreground if bits >> place & 1 else bytes(self.depth) for place in range(8))
+            self._patterns[bits] = b"".join(pixels)
+        return self._patterns[bits]
 
 
 def encode(pixels: bytes, depth: int) -> bytes:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping
 
 from aiohttp import WSMsgType, web
@@ -17,6 +18,7 @@ from gateways.program.rdp.reading import Garbled
 from gateways.program.viewing import HEARTBEAT, HELLO_SECONDS, Ending, Gone, Visit, part, until_ended
 
 log = logging.getLogger(__name__)
+LONG = 0.02  # seconds
 PICTURE_SECONDS = 30  # from RDCleanPath's answer to the first picture
 PARTINGS: Mapping[int, Ending] = {  # by the close code of the WebSocket
     1006: ("The connection to the browser broke off.", "gateway"),
@@ -132,7 +134,9 @@ async def down(visit: Visit, desktop: Desktop, talk: Conversation) -> Ending:
     while True:
         try:
             data = await desktop.reader.read(READ_SIZE)
+            begin = time.perf_counter()
             moves = talk.down(data)
+            took = time.perf_counter() - begin
         except OSError:
             return gone(talk)
         except Garbled as error:
@@ -141,6 +145,8 @@ async def down(visit: Visit, desktop: Desktop, talk: Conversation) -> Ending:
             return gone(talk)
         desktop.writer.writelines(moves.desktop)
         await visit.send(b"".join(moves.browser))
+        if took > LONG:
+            await asyncio.sleep(took)  # a desktop with much to crop leaves half of the time to the others
 
 
 async def drawn(talk: Conversation) -> Ending | None:

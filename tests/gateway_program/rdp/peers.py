@@ -24,14 +24,17 @@ class Peer:
     port: int = 0
     heard: bytearray = field(default_factory=bytearray)
     gone: asyncio.Event = field(default_factory=asyncio.Event)  # the gateway has hung up, or the story is over
+    visits: set["asyncio.Task[None] | None"] = field(default_factory=set)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Somebody has come."""
+        self.visits.add(asyncio.current_task())
         try:
             await self.story(self, reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
             pass
         finally:
+            self.visits.discard(asyncio.current_task())
             self.gone.set()
             writer.transport.abort()
 
@@ -52,6 +55,8 @@ async def peer(folder: Path, story: Story) -> AsyncIterator[Peer]:
     made.port = server.sockets[0].getsockname()[1]
     async with server:
         yield made
+        if left := [each for each in made.visits if each]:
+            await asyncio.wait(left, timeout=2)  # the gateway is about to hang up
 
 
 async def asked(reader: asyncio.StreamReader) -> bytes:

@@ -147,6 +147,15 @@ def test_a_few_bytes_cannot_become_a_huge_picture(bits: int) -> None:
         list(replace(BITMAP, bits=bits, width=65535, height=65535, data=runs).fitted())
 
 
+def test_a_few_bytes_cannot_become_work_without_end() -> None:
+    """A hundred bytes each, a million pixels each."""
+    large = replace(BITMAP, width=1024, height=1024, data=b"\xf0\xff\xff" * 16 + b"\xf0\x10\x00")
+    assert len(rle.decode(large.data, 1024, 1024, 2)) == 2 << 20
+    assert len(bitmaps.fitting(struct.pack("<HH", 1, 1) + replace(large, right=1022, bottom=1023).written())) > 1
+    with pytest.raises(Garbled, match="more bitmaps"):
+        bitmaps.fitting(struct.pack("<HH", 1, 2) + large.written() * 2)
+
+
 def test_an_update_without_end_is_not_kept() -> None:
     keeper = updates.Updates()
     keeper.fast(updates.written(bitmaps.BITMAP, updates.FIRST, bytes(16_000)))
