@@ -29,7 +29,7 @@ export class Display {
 
   get differs() {
     const [engine, size] = [this.engine(), this.size()];
-    return engine && (engine.width !== size.width || engine.height !== size.height);
+    return engine && !engine.fits && (engine.width !== size.width || engine.height !== size.height);
   }
 
   /** A connection stands. */

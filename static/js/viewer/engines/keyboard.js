@@ -54,7 +54,7 @@ export function keyboard(canvas, to) {
 }
 
 /** Until the page has passed on what is pasted, but no longer than a moment. */
-function pasted(canvas) {
+export function pasted(canvas) {
   const detail = { wait: null };
   canvas.dispatchEvent(new CustomEvent("usher:paste", { bubbles: true, detail }));
   return Promise.race([detail.wait ?? Promise.resolve(), new Promise((resolve) => { setTimeout(resolve, PASTE_WITHIN); })]);
