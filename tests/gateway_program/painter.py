@@ -78,22 +78,29 @@ class Painter:
 
     def fill(self, at: Rectangle, colour: int) -> None:
         """One rectangle, one colour; done when this returns."""
-        self._send(56, 0, struct.pack("<III", self._context, 0x04, colour))
+        self._send(56, 0, struct.pack("<III", self._context, 0x04, self._pixel(colour)))
         self._send(70, 0, struct.pack("<IIhhHH", self._window, self._context, at.x, at.y, at.width, at.height))
         self._done()
 
     def stripes(self, at: Rectangle) -> None:
         """A rectangle of upright stripes at one stroke: one update of the screen."""
-        row = b"".join(struct.pack("<I", at.colour(column)) for column in range(at.width))
+        form = "<H" if self._depth == 16 else "<I"
+        row = padded(b"".join(struct.pack(form, self._pixel(at.colour(column))) for column in range(at.width)))
         place = struct.pack("<IIHHhhBBxx", self._window, self._context, at.width, at.height, at.x, at.y, 0, self._depth)
         self._send(72, 2, place + row * at.height)
         self._done()
+
+    def _pixel(self, colour: int) -> int:
+        """As this display has it."""
+        if self._depth != 16:
+            return colour
+        return colour >> 19 << 11 | (colour >> 10 & 0x3F) << 5 | colour >> 3 & 0x1F
 
     def _cover(self) -> None:
         """A window of our own over everything, that no window manager touches."""
         window = self._window
         place = struct.pack("<IIhhHHHHI", window, self._root, 0, 0, self.width, self.height, 0, 1, 0)
-        self._send(1, 0, place + struct.pack("<III", OVERRIDE_REDIRECT_AND_BACKGROUND, GROUND, 1))
+        self._send(1, 0, place + struct.pack("<III", OVERRIDE_REDIRECT_AND_BACKGROUND, self._pixel(GROUND), 1))
         self._send(8, 0, struct.pack("<I", window))
         self._send(55, 0, struct.pack("<III", self._context, window, 0))
         self._done()

@@ -79,8 +79,11 @@ class Server:
 
 
 @contextmanager
-def xrdp(folder: Path, backend: Backend = "Xorg", session: str = SESSION) -> Iterator[Server]:
-    """xrdp with TLS in front of one kind of X server. The session begins with the first who signs in."""
+def xrdp(folder: Path, backend: Backend = "Xorg", session: str = SESSION, depth: int = 32) -> Iterator[Server]:
+    """xrdp with TLS in front of one kind of X server, of at most so many bits a pixel.
+
+    The session begins with the first who signs in.
+    """
     opened(folder)
     fingerprint = certificate(folder / "xrdp.crt", folder / "xrdp.key")
 
@@ -90,6 +93,7 @@ def xrdp(folder: Path, backend: Backend = "Xorg", session: str = SESSION) -> Ite
         only = re.split(r"(?m)^\[Xorg\]$", ini)[0] + found[0]
         only = re.sub(r"(?m)^certificate=.*", f"certificate={folder}/xrdp.crt", only)
         only = re.sub(r"(?m)^key_file=.*", f"key_file={folder}/xrdp.key", only)
+        only = re.sub(r"(?m)^max_bpp=.*", f"max_bpp={depth}", only)
         return re.sub(r"(?m)^security_layer=.*", "security_layer=tls", only)
 
     with xrdp_world.desktop(folder, session, settings) as desktop:

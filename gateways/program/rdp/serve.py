@@ -16,6 +16,7 @@ from gateways.program.rdp.dial import READ_SIZE, Desktop, NoDesktop, connected, 
 from gateways.program.rdp.framing import LONGEST_MESSAGE
 from gateways.program.rdp.reading import Garbled
 from gateways.program.viewing import HEARTBEAT, HELLO_SECONDS, Ending, Gone, Visit, part, until_ended
+from gateways.wire import destination
 
 log = logging.getLogger(__name__)
 LONG = 0.02  # seconds
@@ -87,7 +88,7 @@ async def viewed(visit: Visit) -> Ending:
             talk = Conversation(who, opening.clipboard, desktop.protocol, opening.layout)
             del who  # from here on only the conversation knows the password, until the desktop is told
             shown = x224.confirm(x224.TLS, desktop.flags)  # the browser has no part in NLA
-            address = f"{opening.host}:{opening.port}"
+            address = destination(opening.host, opening.port)
             await visit.send(cleanpath.response(address, shown, desktop.certificate))
             return await relayed(visit, desktop, talk)
     except NoDesktop as error:
