@@ -22,7 +22,6 @@ from tests.gateway_program.scripted import Scripted
 from tests.gateway_program.world import UID
 from tests.services import wait_for
 
-
 # Of this process alone, nearly: tests run side by side, and some look whether a port is closed.
 FIRST_PORT = 21_000 + os.getpid() % 200 * 40
 
