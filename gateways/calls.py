@@ -57,7 +57,7 @@ def answered(request: HttpRequest) -> Told:
     if name not in CALLS:
         raise No(404, "not_found", "There is no such call.")
     allow(request, "POST")
-    gateway, claims, told = verified(request, body(request))
+    gateway, claims, told = verified(request)
     return CALLS[name](gateway, claims, told, f"{request.scheme}://{request.META.get('HTTP_HOST', '')}"[:255])
 
 
@@ -80,12 +80,15 @@ def body(request: HttpRequest) -> bytes:
     return request.read(BODY_LIMIT)
 
 
-def verified(request: HttpRequest, content: bytes) -> tuple[Gateway, Told, Told]:
-    """Who calls, what was signed, and what is told, for the first time. Raises No."""
+def verified(request: HttpRequest) -> tuple[Gateway, Told, Told]:
+    """Who calls, what was signed, and what is told, for the first time. What a stranger sends is not even read.
+
+    Raises No.
+    """
     header = request.headers.get("Authorization", "")
-    call = Call(str(request.method), request.path, content)
     try:
         gateway = known(forwarded_by(header.removeprefix(SCHEME)))
+        call = Call(str(request.method), request.path, body(request))
         claims = check_call(header, public_key(gateway.public_key), BROKER, call, at=now().timestamp())
         slow(GATEWAYS.wait(str(gateway.pk)))
         GATEWAYS.charge(str(gateway.pk), 1)
@@ -95,13 +98,18 @@ def verified(request: HttpRequest, content: bytes) -> tuple[Gateway, Told, Told]
         STRANGERS.charge(str(client_address(request)), 5)
         log.warning("A gateway's call is refused: %s. It came from %s.", error, client_address(request))
         raise No(401, "untrusted", f"The call is not believed: {error}.") from None
+    return gateway, claims, parsed(call.body)
+
+
+def parsed(content: bytes) -> Told:
+    """The object that was sent. Raises No."""
     try:
         told = json.loads(content)
     except (ValueError, RecursionError):
         told = None
     if not isinstance(told, dict):
         raise No(400, "bad_json", "The body is no JSON object.")
-    return gateway, claims, told
+    return told
 
 
 def known(uid: str) -> Gateway:

@@ -60,6 +60,15 @@ def becomes(row: Gateway, state: Gateway.State, why: str) -> str:
     return said
 
 
+def keep_checking() -> None:
+    """Ask for a check of each gateway that has none waiting or running: a chain must not break."""
+    asked = Job.objects.filter(kind="gateway_status", state__in=[Job.State.PENDING, Job.State.RUNNING])
+    known = set(asked.values_list("subject", flat=True))
+    for gateway in Gateway.objects.all():
+        if ref(gateway) not in known:
+            ask_for_check(gateway)
+
+
 def ask_for_check(gateway: Gateway, *, soon: bool = True) -> Job:
     """A check as soon as a worker is free, or in half a minute; it repeats itself."""
     at = None if soon else now() + EVERY

@@ -9,7 +9,7 @@ from broker.core.clock import now
 from broker.core.pages import Pages
 from gateways.forms import GatewayClusterForm
 from gateways.models import SILENT_AFTER, Gateway, GatewayCluster
-from gateways.pages import GatewayPages
+from gateways.pages import GatewayPages, plans
 from gateways.tables import GatewayClusterTable
 
 
@@ -32,8 +32,8 @@ class GatewayClusterPages(Pages):
 
     @classmethod
     def in_use(cls, row: GatewayCluster) -> list[tuple[str, str]]:
-        """Its gateways."""
-        return [(f"Gateway “{each}”", GatewayPages.url("edit", each)) for each in row.gateways.all()]
+        """Its gateways, and the protocol plans that name it."""
+        return [*((f"Gateway “{each}”", GatewayPages.url("edit", each)) for each in row.gateways.all()), *plans(row)]
 
     @classmethod
     def facts(cls, request: HttpRequest, row: Any) -> dict[str, Any]:

@@ -44,8 +44,3 @@ def first_use(jti: str) -> bool:
     except IntegrityError:
         return False
     return True
-
-
-def forget_old_calls() -> int:
-    """Housekeeping; returns how many."""
-    return UsedCall.objects.filter(at__lt=now() - KEEP_CALLS).delete()[0]

@@ -12,7 +12,7 @@ from django.db import transaction
 from broker.core import audit
 from broker.core.clock import now
 from broker.core.db import assert_outside
-from gateways.checks import lost
+from gateways.checks import ask_for_check, lost
 from gateways.choosing import Down, Way, host, netloc
 from gateways.client import Refusal, Trouble, Unreachable, control
 from gateways.closing import ask_to_tell
@@ -142,6 +142,7 @@ def ask(gateway: Gateway, row: Tunnel, opening: Opening) -> None:
         raise Refusal(f"the gateway {gateway} refused: {no}", no.status, no.code) from no
     except (Trouble, ValueError, TypeError) as error:
         lost(gateway, str(error))
+        ask_for_check(gateway)  # it may have been a moment's trouble
         raise Unreachable(f"the gateway {gateway} does not answer.") from error
     Tunnel.objects.filter(pk=row.pk).update(port=row.port, started_at=row.started_at)
     audit.record("gateway.port_opened", f"{gateway} opened a way to {row.destination}.", subject=gateway)

@@ -12,7 +12,7 @@ from broker.core.pages import Action, Pages, Refused
 from gateways import checks, registration
 from gateways.client import Trouble
 from gateways.forms import GatewayForm
-from gateways.models import Gateway
+from gateways.models import Gateway, GatewayCluster
 from gateways.tables import GatewayTable
 
 
@@ -50,6 +50,12 @@ def is_changed(row: Gateway) -> bool:
     return bool(row.key_shown or row.certificate_shown)
 
 
+def plans(row: Gateway | GatewayCluster) -> list[tuple[str, str]]:
+    """The protocol plans that lead through a gateway or a cluster, with their addresses."""
+    found = {choice.plan.pk: choice.plan for choice in row.choices.select_related("plan")}
+    return [(f"Protocol plan “{plan}”", reverse("protocol_plans:edit", args=[key])) for key, plan in found.items()]
+
+
 class GatewayPages(Pages):
     """The way in for users outside of the desktops' network."""
 
@@ -83,10 +89,8 @@ class GatewayPages(Pages):
     @classmethod
     def in_use(cls, row: Gateway) -> list[tuple[str, str]]:
         """Protocol plans that name it, and what it forwards now."""
-        plans = {choice.plan.pk: choice.plan for choice in row.choices.select_related("plan")}
-        found = [(f"Protocol plan “{plan}”", reverse("protocol_plans:edit", args=[key])) for key, plan in plans.items()]
         opened = row.tunnels.filter(closed_at=None).count()
-        return [*found, (words.count(opened, "open connection"), "")] if opened else found
+        return [*plans(row), (words.count(opened, "open connection"), "")] if opened else plans(row)
 
     @classmethod
     def saved(cls, request: HttpRequest, row: Gateway, created: bool) -> None:

@@ -5,14 +5,14 @@ from datetime import datetime
 from django.db.models import Max
 from django.http import HttpRequest
 
-from gateways.checks import EVERY, ask_for_check, check
+from gateways.checks import ask_for_check, check, keep_checking
 from gateways.choosing import Down, Way, choose
 from gateways.closing import close_tunnels
 from gateways.models import Gateway, Tunnel
 from gateways.opening import Opened, new_id, open_tunnel, token_for
 
 __all__ = [
-    "EVERY", "Down", "Opened", "Way", "ask_for_check", "came_by", "check", "choose", "close_tunnels", "new_id",
+    "Down", "Opened", "Way", "ask_for_check", "came_by", "check", "choose", "close_tunnels", "keep_checking", "new_id",
     "open_tunnel", "token_for", "traffic_since",
 ]  # fmt: skip
 

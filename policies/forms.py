@@ -14,8 +14,12 @@ from pools.rules import CONDITIONS
 
 ACCESS = [("none", "No access"), ("view", "View"), ("edit", "View and edit")]
 HELP = ("execute", "View and help: send messages, log out, release, clear stuck sessions")
-ENTRIES = [entry for entries in MENU.values() for entry in entries]
-HIDDEN_ATTRIBUTES = {"gateway"}  # known only once gateways forward sign-ins
+# The first page of each area names its permission, which counts for the area's other pages, too.
+PAGES = {
+    title: [each for number, each in enumerate(entries) if each.area not in {e.area for e in entries[:number]}]
+    for title, entries in MENU.items()
+}
+ENTRIES = [entry for entries in PAGES.values() for entry in entries]
 
 
 def notes() -> forms.Field:
@@ -55,7 +59,7 @@ class RoleForm(PageForm):
                 ["web_client", "may_release", "may_start", "may_stop", "may_restart"]),
         Section("Administration", "", ["admin_ui"]),
         *(Section(f"Pages: {title}" if title else "Pages", "", [page_field(entry.area) for entry in entries],
-                  when=when("admin_ui", True)) for title, entries in MENU.items()),
+                  when=when("admin_ui", True)) for title, entries in PAGES.items()),
         Section("", "", ["notes"]),
     ]  # fmt: skip
 
@@ -83,9 +87,7 @@ class RoleForm(PageForm):
 class LocationRow(forms.Form):
     """One condition on the client."""
 
-    attribute = forms.ChoiceField(
-        label="Attribute", choices=[(key, label) for key, label in ATTRIBUTES.items() if key not in HIDDEN_ATTRIBUTES]
-    )
+    attribute = forms.ChoiceField(label="Attribute", choices=list(ATTRIBUTES.items()))
     condition = forms.ChoiceField(label="Condition", choices=list(CONDITIONS.items()), initial="cidr")
     value = forms.CharField(label="Value", required=False, max_length=255)
 
@@ -115,8 +117,8 @@ class LocationForm(PageForm):
     join = forms.ChoiceField(label="Match", choices=[("and", "All rules"), ("or", "Any rule")], required=False)
     rules = RowsField(
         LocationRow, label="Clients whose", add_label="Add row", least=1,
-        help_text="Browsers tell all of these but manufacturer and device id, which come from native clients. Only the "
-        "IP address cannot be made up by the client.",
+        help_text="Browsers tell all of these but manufacturer and device id, which come from native clients. Only "
+        "IP address and gateway cannot be made up by the client.",
     )  # fmt: skip
     notes = notes()
 

@@ -12,7 +12,9 @@ from broker.core.jobs import Done, Kind, Result
 from broker.core.models import Job, LogEntry, Node
 from centers.models import Center
 from centers.services import ask_for_scan
-from gateways.models import Tunnel
+from gateways.keys import KEEP_CALLS
+from gateways.models import Tunnel, UsedCall
+from gateways.services import keep_checking
 
 EVERY = timedelta(minutes=1)
 KEEP_EVENTS = timedelta(days=7)
@@ -41,6 +43,7 @@ def run(job: Job) -> Result:
     watch.stopped_without_a_boot()
     watch.silent_and_unused()
     keep_scanning()
+    keep_checking()
     return Done(f"{silent} agents fell silent, {removed} old rows removed.", now() + EVERY)
 
 
@@ -68,6 +71,7 @@ def clear() -> int:
         # Waits for approval, and has not even asked for weeks: should it come back, it registers anew.
         Agent.objects.filter(desktop=None, approved=False, revoked_at=None, last_seen__lt=moment - KEEP_WAITING),
         Tunnel.objects.filter(closed_at__lt=moment - KEEP_CLIENTS),
+        UsedCall.objects.filter(at__lt=moment - KEEP_CALLS),
         Node.objects.filter(seen_at__lt=moment - timedelta(days=1)),
         Session.objects.filter(expire_date__lt=moment),
     ]

@@ -21,6 +21,7 @@ from broker.connect.models import Client, PortalSession
 from broker.core import audit
 from broker.core.clock import now
 from broker.core.net import client_address, from_loopback
+from gateways.services import came_by
 from policies import locations
 from policies.models import Location
 from policies.services import Standing, standing
@@ -175,7 +176,8 @@ def place(request: HttpRequest) -> Location | None:
     client = locations.described(
         request.headers.get("User-Agent", ""), client_address(request), request.headers.get("Accept-Language", "")
     )
-    return locations.of(client, list(Location.objects.all()))
+    through = came_by(request)
+    return locations.of(client | {"gateway": through.name if through else ""}, list(Location.objects.all()))
 
 
 def opened(request: HttpRequest, user: User, given: Standing, came: Came) -> PortalSession:

@@ -15,6 +15,7 @@ from gateways.middleware import Forwarded
 from gateways.models import Gateway, GatewayCluster
 from gateways.services import came_by
 from gateways.wire import Call, sign_forward
+from policies.models import Location
 from tests import make
 from tests.gateways.scripted import Scripted
 
@@ -148,3 +149,20 @@ def test_failures_at_one_gateway_are_counted_by_client_and_not_by_gateway(outsid
     assert outside.post("/", form, headers=origin).status_code == 429
     outside.client_ip = "203.0.113.8"
     assert outside.post("/", form, headers=origin).status_code != 429
+
+
+def test_a_location_may_ask_by_which_gateway_one_came(outside: Passing) -> None:
+    make.defaults()
+    make.user("alice")
+    rules = [{"attribute": "gateway", "condition": "eq", "value": "edge"}]
+    there = Location.objects.create(name="Outside", order=1, rules=rules)
+    form = {"csrfmiddlewaretoken": token_in(outside.get("/")), "login": "alice", "password": make.PASSWORD}
+    outside.post("/", form, headers={"origin": f"https://{HOST}"})
+    assert PortalSession.objects.get().location == there
+
+
+def test_the_figures_name_each_gateway(edge: Gateway, client: Client) -> None:
+    figures = client.get("/metrics").content.decode()
+    assert 'usher_gateway_up{gateway="Edge"} 1.0' in figures and "usher_gateway_untold 0.0" in figures
+    header = {"x-usher-gateway": "whatever"}
+    assert client.get("/metrics", headers=header).status_code == 403  # a gateway's host is not this machine

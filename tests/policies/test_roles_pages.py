@@ -20,6 +20,11 @@ def admin(client: Client) -> Client:
     return make.admin_client(client)
 
 
+def test_a_permission_is_asked_for_once_though_two_pages_need_it(admin: Client) -> None:
+    page = admin.get(f"{ROLES}add/").content.decode()
+    assert page.count('name="page_gateways"') == 1 and ">Gateways</label>" in page
+
+
 def pages(**granted: str) -> dict[str, str]:
     return {f"page_{area}": granted.get(area, "none") for area in SHOWN}
 
