@@ -3,6 +3,7 @@
 Numbers only grow, an end stays an end, and what is decided by absence waits for longer than a call may be late.
 """
 
+import re
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,7 @@ from gateways.wire import CALL_SECONDS, SKEW
 
 By = Tunnel.By
 LATE = timedelta(seconds=CALL_SECONDS + SKEW + 5)  # no word that is believed is older
+FINGERPRINT = re.compile("[0-9a-f]{64}")
 REFUSALS_LOGGED = 10  # of one heartbeat, each with its number
 COLUMNS = (
     "used_at", "client_ip", "port", "bytes_in", "bytes_out", "connections", "certificate", "last_traffic_at",
@@ -48,10 +50,22 @@ def learn(row: Gateway, status: Status, said_at: int, forward_to: str) -> None:
     """Its own figures."""
     row.beat_at, row.started_at = said_at, status.started_at
     row.version, row.draining, row.ports_free = status.version, status.draining, status.ports_free
+    renewed(row, status.certificate)
     row.sessions, row.forward_to = len(status.sessions), forward_to
     row.save(update_fields=[
         "beat_at", "started_at", "version", "draining", "ports_free", "sessions", "forward_to",
     ])  # fmt: skip
+
+
+def renewed(row: Gateway, certificate: str) -> None:
+    """A renewed certificate is pinned on the word of the gateway's own key, which has signed it with the rest."""
+    if not FINGERPRINT.fullmatch(certificate) or certificate == row.certificate_sha256:
+        return
+    words = f"Gateway “{row}” has a new certificate: it is pinned, as the gateway's key has signed it."
+    changes = {"certificate_sha256": (row.certificate_sha256, certificate)}
+    row.certificate_sha256, row.certificate_shown = certificate, ""
+    row.save(update_fields=["certificate_sha256", "certificate_shown"])
+    audit.record("gateway.pinned", words, subject=row, changes=changes)
 
 
 class Sessions:

@@ -9,6 +9,7 @@ import pytest
 from broker.core import jobs
 from broker.core.clock import now
 from broker.core.models import Job, LogEntry
+from gateways import checks
 from gateways.jobs import HANDLERS
 from gateways.models import Gateway, Tunnel
 from gateways.services import choose, close_tunnels, new_id, open_tunnel, traffic_since
@@ -171,6 +172,21 @@ def test_refusals_are_logged_once_and_in_few_lines(voice: Voice) -> None:
     logged = LogEntry.objects.filter(event="gateway.refused")
     assert logged.count() == 10 and set(logged.values_list("client_ip", flat=True)) == {"192.0.2.9"}
     assert "(25 times)" in logged[0].message
+
+
+def test_a_renewed_certificate_is_pinned_by_a_signed_heartbeat(voice: Voice, edge: Gateway, scripted: Scripted) -> None:
+    Gateway.objects.update(certificate_sha256="0" * 64)  # what it had before
+    assert "another certificate" in checks.check(edge)
+    voice.beats(certificate=scripted.certificate)
+    edge.refresh_from_db()
+    assert (edge.certificate_sha256, edge.certificate_shown) == (scripted.certificate, "")
+    assert LogEntry.objects.filter(event="gateway.pinned").latest("pk").changes == {
+        "certificate_sha256": ["0" * 64, scripted.certificate]
+    }
+    assert checks.check(edge) == "Edge answers."
+    voice.beats(certificate="no fingerprint")
+    edge.refresh_from_db()
+    assert edge.certificate_sha256 == scripted.certificate
 
 
 def test_clocks_that_differ_do_not_make_a_session_begin_before_it_was_opened(voice: Voice, tunnel: Tunnel) -> None:

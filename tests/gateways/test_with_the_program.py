@@ -2,6 +2,7 @@
 
 import http.client
 import re
+import signal
 import socket
 import ssl
 import threading
@@ -19,6 +20,7 @@ from django.test import Client
 
 from broker.core import jobs
 from broker.core.models import Job, LogEntry
+from broker.demo.directory import certificates
 from gateways import checks
 from gateways.jobs import HANDLERS
 from gateways.models import Gateway, Tunnel
@@ -227,3 +229,20 @@ def test_a_gateway_that_drains_is_not_chosen(live_server: Any, tmp_path: Path) -
             assert connection.recv(5) == b"still"
         running.process.wait(15)
         assert row_of(opened.id).closed_at is not None
+
+
+def test_a_certificate_that_is_renewed_is_trusted_without_anybody(live_server: Any, tmp_path: Path) -> None:
+    make.defaults()
+    admin = make.admin_client(Client())
+    old, new = (certificates.ensure(tmp_path / name, ["127.0.0.1"]) for name in ("old", "new"))
+    files = ["--cert", str(old.certificate), "--key", str(old.key)]
+    with echoing() as desktop, program(live_server.url, tmp_path / "data", *files) as running:
+        gateway = save(admin, running)
+        wait_for(lambda: Gateway.objects.filter(beat_at__gt=0).exists(), 10, "it speaks")
+        old.certificate.write_bytes(new.certificate.read_bytes())
+        old.key.write_bytes(new.key.read_bytes())
+        running.process.send_signal(signal.SIGHUP)
+        before = gateway.certificate_sha256
+        wait_for(lambda: Gateway.objects.get().certificate_sha256 != before, 15, "the new one is pinned")
+        assert open_tunnel(choose(gateway), port_to(desktop), subject="launch:4").port
+    assert LogEntry.objects.filter(event="gateway.pinned").count() == 2
