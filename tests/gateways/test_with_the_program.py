@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from django.db import connection
 from django.test import Client
 
 from broker.core import jobs
@@ -48,6 +49,15 @@ def program(broker: str, data: Path, *more: str) -> Iterator[Program]:
         yield running
     finally:
         running.kill()
+        wait_for(lambda: all(idle() for _ in range(3)), 10, "what it had asked last is answered")
+
+
+def idle() -> bool:
+    """Whether the broker's server does nothing in the database: a test's end empties the tables."""
+    busy = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state <> 'idle'"
+    with connection.cursor() as cursor:
+        cursor.execute(f"{busy} AND pid <> pg_backend_pid()")
+        return bool(cursor.fetchone()[0] == 0)
 
 
 def save(admin: Client, running: Program, name: str = "Edge") -> Gateway:
@@ -67,21 +77,21 @@ def echoing() -> socket.socket:
     def serve() -> None:
         while True:
             try:
-                connection = listener.accept()[0]
+                caller = listener.accept()[0]
             except OSError:
                 return
-            threading.Thread(target=talk, args=(connection,), daemon=True).start()
+            threading.Thread(target=talk, args=(caller,), daemon=True).start()
 
     threading.Thread(target=serve, daemon=True).start()
     return listener
 
 
-def talk(connection: socket.socket) -> None:
+def talk(caller: socket.socket) -> None:
     """Until the other side is gone."""
-    with connection:
+    with caller:
         try:
-            while heard := connection.recv(65_536):
-                connection.sendall(heard)
+            while heard := caller.recv(65_536):
+                caller.sendall(heard)
         except OSError:
             return
 
@@ -108,16 +118,16 @@ def test_a_port_from_registration_to_revocation(live_server: Any, tmp_path: Path
         wait_for(lambda: Gateway.objects.filter(beat_at__gt=0).exists(), 10, "it speaks")
         assert Gateway.objects.get().forward_to == live_server.url
         opened = open_tunnel(choose(gateway), port_to(desktop), subject="launch:4")
-        with socket.create_connection((opened.host, opened.port), 5) as connection:
-            connection.sendall(b"x" * 5_000)
+        with socket.create_connection((opened.host, opened.port), 5) as way:
+            way.sendall(b"x" * 5_000)
             got = b""
             while len(got) < 5_000:
-                got += connection.recv(65_536)
+                got += way.recv(65_536)
             wait_for(lambda: row_of(opened.id).used_at is not None, 3, "its use is told")
             began = time.monotonic()
             assert close_tunnels("The desktop was released.", subjects=["launch:4"]) == 1
-            connection.settimeout(5)
-            assert ended(connection)
+            way.settimeout(5)
+            assert ended(way)
             assert time.monotonic() - began < 1
         wait_for(lambda: row_of(opened.id).bytes_out >= 5_000, 5, "its bytes are told")
         row = row_of(opened.id)
@@ -127,10 +137,10 @@ def test_a_port_from_registration_to_revocation(live_server: Any, tmp_path: Path
             socket.create_connection((opened.host, opened.port), 5)
 
 
-def ended(connection: socket.socket) -> bool:
+def ended(way: socket.socket) -> bool:
     """Whether the other side has hung up."""
     try:
-        return connection.recv(1) == b""
+        return way.recv(1) == b""
     except ConnectionResetError:
         return True
 
@@ -143,9 +153,9 @@ def test_a_gateway_that_is_killed_and_one_that_returns(live_server: Any, tmp_pat
             one, two = save(admin, first), save(admin, second, "Edge 2")
             wait_for(lambda: Gateway.objects.filter(beat_at__gt=0).count() == 2, 10, "both speak")
             opened = open_tunnel(choose(one), port_to(desktop), subject="launch:4")
-            with socket.create_connection((opened.host, opened.port), 5) as connection:
-                connection.sendall(b"hello")
-                assert connection.recv(5) == b"hello"
+            with socket.create_connection((opened.host, opened.port), 5) as way:
+                way.sendall(b"hello")
+                assert way.recv(5) == b"hello"
                 wait_for(lambda: traffic_since("launch:4") is not None, 15, "bytes are told")
                 first.kill()
             assert "refused" in checks.check(one)
@@ -174,18 +184,18 @@ class Browser:
     def ask(self, method: str, path: str, form: dict[str, str] | None = None) -> tuple[http.client.HTTPResponse, str]:
         """One request at the gateway's address."""
         context = ssl._create_unverified_context()
-        connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=15, context=context)
+        asks = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=15, context=context)
         headers = {"Cookie": "; ".join(f"{each.key}={each.value}" for each in self.cookies.values())}
         if form is not None:
             headers |= {
                 "Content-Type": "application/x-www-form-urlencoded", "Origin": f"https://127.0.0.1:{self.port}",
             }  # fmt: skip
         try:
-            connection.request(method, path, urlencode(form) if form is not None else None, headers)
-            answer = connection.getresponse()
+            asks.request(method, path, urlencode(form) if form is not None else None, headers)
+            answer = asks.getresponse()
             text = answer.read().decode()
         finally:
-            connection.close()
+            asks.close()
         for value in answer.headers.get_all("Set-Cookie", []):
             self.cookies.load(value)
         return answer, text
@@ -218,15 +228,15 @@ def test_a_gateway_that_drains_is_not_chosen(live_server: Any, tmp_path: Path) -
         gateway = save(admin, running)
         wait_for(lambda: Gateway.objects.filter(beat_at__gt=0).exists(), 10, "it speaks")
         opened = open_tunnel(choose(gateway), port_to(desktop), subject="launch:4")
-        with socket.create_connection((opened.host, opened.port), 5) as connection:
-            connection.sendall(b"hello")
-            assert connection.recv(5) == b"hello"
+        with socket.create_connection((opened.host, opened.port), 5) as way:
+            way.sendall(b"hello")
+            assert way.recv(5) == b"hello"
             running.process.terminate()
             wait_for(lambda: Gateway.objects.get().draining, 5, "it says so")
             with pytest.raises(Down, match="is being shut down and takes no new connections"):
                 choose(gateway)
-            connection.sendall(b"still")
-            assert connection.recv(5) == b"still"
+            way.sendall(b"still")
+            assert way.recv(5) == b"still"
         running.process.wait(15)
         assert row_of(opened.id).closed_at is not None
 
