@@ -34,7 +34,8 @@ class Visitors:
     def arrives(self, **options: Any) -> Page:
         """Somebody opens a window."""
         window = self.browser.new_context(
-            base_url=self.demo.url, reduced_motion="reduce", **{"viewport": {"width": 1280, "height": 900}, **options}
+            reduced_motion="reduce",
+            **{"base_url": self.demo.url, "viewport": {"width": 1280, "height": 900}, **options},
         )
         window.set_default_timeout(PATIENCE)
         if options.get("java_script_enabled", True):

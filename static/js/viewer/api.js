@@ -41,8 +41,20 @@ export async function askNotice(page) {
   }
 }
 
-/** Why the session of a token ended or was refused: {reason, code}; empty where the gateway does not answer. */
+const LATER = 300; // ms in which a gateway has written down what it has just told us
+const TRIES = 3;
+
+/** Why the session of a token ended or was refused: {reason, code}; empty where the gateway does not know. */
 export async function askWhy(url, token) {
+  for (let tried = 0; tried < TRIES; tried += 1) {
+    const told = await whyNow(url, token);
+    if (told.code !== "open") return told.code === "unknown" ? { reason: "", code: "" } : told;
+    await new Promise((resolve) => { setTimeout(resolve, LATER); });
+  }
+  return { reason: "", code: "" };
+}
+
+async function whyNow(url, token) {
   const address = new URL("/viewer/v1/why", url.replace(/^ws/, "http"));
   try {
     const response = await fetch(address, {

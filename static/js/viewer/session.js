@@ -9,10 +9,16 @@ const ENGINES = {
 };
 const WAITS = [1, 2, 4, 8, 15]; // seconds before each try that is made without being asked
 // What is not tried again without being asked: somebody or something meant it to end.
-const MEANT = new Set(["user", "desktop", "broker", "limit", "refused", "password", "certificate", "signed-out"]);
+const MEANT = new Set(["user", "desktop", "broker", "limit", "certificate", "signed-out", "wrong_origin", "wrong_address"]);
 const EARLY = 5000; // ms after the picture in which an end is no leaving: some servers drop who comes back too soon
 const NO_ENGINE = "The viewer could not be loaded. Load the page again.";
 const LOST = "The connection was lost.";
+const ENDED = "The desktop ended the session.";
+const BY_CODE = { // where the gateway does not say it better
+  certificate: "The desktop could not prove that it is the one it was before.",
+  password: "The desktop does not accept this user name and password.",
+  unreachable: "The desktop does not answer.",
+};
 
 /**
  * `say(state, told)` shows the states: asking, connecting, connected, needs, waiting, ended. `facts()` gives
@@ -25,18 +31,19 @@ export class Session {
     this.turn = 0; // number of the try; what belongs to an older one is not listened to
     this.lost = 0; // tries in a row that brought no picture
     this.timer = 0;
-    this.since = 0; // when the picture came
+    this.typed = {}; // name and password that were typed, until a desktop has taken them
+    this.since = 0; // when the connection, then the picture came
     this.loading = ENGINES[page.protocol]();
     this.loading.catch(() => {}); // told by the first try
   }
 
   /** Connect, or connect again: a new token, and the old connection is let go. */
-  async open(credentials = {}) {
+  async open() {
     const turn = this.letGo();
     this.say("asking", { again: this.lost });
     try {
       const facts = this.facts();
-      const told = await askToken(this.page, { ...facts, ...credentials });
+      const told = await askToken(this.page, { ...facts, ...this.typed });
       if (turn !== this.turn) return;
       if (told.needs) this.say("needs", told);
       else await this.connect(turn, told, facts);
@@ -60,18 +67,20 @@ export class Session {
       const engine = await connect(this.page.host, options, events);
       if (turn !== this.turn) { engine.disconnect(); return; }
       this.engine = engine;
+      this.since = performance.now();
     } catch (error) {
-      await this.over(turn, told, error.message, false);
+      await this.over(turn, told, error.message, false, error.code ?? "");
     }
   }
 
   stands() {
     this.since = performance.now();
+    this.typed = {};
     this.say("connected", {});
   }
 
-  /** The connection has ended, or never came: the gateway knows why. */
-  async over(turn, told, words, graceful) {
+  /** The connection has ended, or never came: the gateway knows why. `known`: what its answer to the first word meant. */
+  async over(turn, told, words, graceful, known = "") {
     if (turn !== this.turn) return;
     const stood = this.engine ? performance.now() - this.since : 0;
     this.engine = null;
@@ -79,8 +88,9 @@ export class Session {
     if (turn !== this.turn) return;
     console.info("The desktop's connection ended:", words);
     if (stood > EARLY) this.lost = 0;
-    const code = why.code || (graceful ? "desktop" : "");
-    this.failed(why.reason || (graceful ? "The desktop ended the session." : LOST), code === "desktop" && stood < EARLY ? "" : code, true);
+    const code = known || why.code || (graceful ? "desktop" : "");
+    const said = why.reason || BY_CODE[code] || (graceful ? ENDED : LOST);
+    this.failed(said, code === "desktop" && stood < EARLY ? "" : code, true);
   }
 
   failed(words, code, again) {
@@ -102,9 +112,10 @@ export class Session {
   }
 
   /** Because the person said so; tries begin anew. */
-  reopen(credentials) {
+  reopen(credentials = {}) {
     this.lost = 0;
-    return this.open(credentials);
+    this.typed = credentials;
+    return this.open();
   }
 
   /** Leave the desktop as it is. */

@@ -16,6 +16,12 @@ export function keyboard(canvas, to) {
   let before = Promise.resolve(); // what goes out waits for a paste that is being read
 
   const later = (what) => { before = before.then(what, what); };
+  let locked = ""; // the locks as the desktop knows them: at first none
+  const locks = (event) => {
+    const now = [...LOCKS].filter((name) => event.getModifierState(name)).join();
+    if (now !== locked) later(() => to.locks(event));
+    locked = now;
+  };
   const down = (event) => {
     const pasting = event.code === "KeyV" && event.ctrlKey && !event.altKey && !event.repeat;
     // The browser's own paste is what tells the page the clipboard without asking for a right (clipboard.js).
@@ -24,6 +30,7 @@ export function keyboard(canvas, to) {
     if (event.repeat && MODIFIERS.has(event.code)) return;
     alone = WAY_OUT.includes(event.key) && (alone || held.size === 0);
     if (!event.repeat) held.add(event.code);
+    if (!LOCKS.has(event.code)) locks(event);
     if (pasting) later(() => pasted(canvas));
     later(() => to.press(event.code));
   };
@@ -32,7 +39,7 @@ export function keyboard(canvas, to) {
     event.stopPropagation();
     held.delete(event.code);
     later(() => to.release(event.code));
-    if (LOCKS.has(event.code)) later(() => to.locks(event));
+    if (LOCKS.has(event.code)) locks(event);
     // While ⌘ is down a Mac does not tell which keys were let go.
     if (event.key === "Meta") { held.clear(); later(to.releaseAll); }
     const left = WAY_OUT.filter((key) => event.getModifierState(key)).length;

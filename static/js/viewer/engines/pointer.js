@@ -6,7 +6,7 @@ const PIXEL = 0;
 
 /**
  * Pass on what the pointer does. `picture.at(event)` gives the desktop's coordinates of an event or touch.
- * `to`: {move(x, y), button(number, down), wheel(vertical, amount, unit), locks(event)}. Answers {at(), stop()}.
+ * `to`: {move(x, y), button(number, down), wheel(vertical, amount, unit)}. Answers {at(), stop()}.
  */
 export function pointer(canvas, picture, to) {
   let last = { x: 0, y: 0 };
@@ -28,7 +28,6 @@ export function pointer(canvas, picture, to) {
       move(event);
       to.button(event.button, false);
     },
-    mouseenter: (event) => to.locks(event),
     contextmenu: (event) => event.preventDefault(),
     wheel(event) {
       event.preventDefault();

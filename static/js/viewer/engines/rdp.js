@@ -13,6 +13,14 @@ ready.catch(() => {}); // told by connect()
 /** What an IronError says of itself, for the console of whoever looks for a fault. */
 const inWords = (error) => error?.backtrace?.().split("\n")[0] ?? String(error?.message ?? error);
 
+/** What the gateway's answer to the first message means for the page (session.js). */
+function codeOf(error) {
+  const details = error?.rdcleanpathDetails?.();
+  if (details?.httpStatusCode === 401) return "password";
+  if (details?.tlsAlertCode) return "certificate";
+  return details?.wsaErrorCode ? "unreachable" : "";
+}
+
 /** Open a desktop in `host`; see ../README.md. */
 export async function connect(host, options, events) {
   await ready;
@@ -20,7 +28,8 @@ export async function connect(host, options, events) {
   canvas.setAttribute("role", "application");
   canvas.setAttribute("aria-label", `${options.name}. Ctrl+Alt+Shift leads to the toolbar.`);
   host.replaceChildren(canvas);
-  const session = await opened(canvas, options, events);
+  const copied = { items: [], asked: false }; // what the desktop may have, and whether it has asked
+  const session = await opened(canvas, options, events, copied);
   const size = session.desktopSize();
   [canvas.width, canvas.height] = [size.width, size.height];
   const picture = scaled(host, canvas);
@@ -41,7 +50,10 @@ export async function connect(host, options, events) {
     height: canvas.height,
     scale: picture.scale,
     focus: () => canvas.focus({ preventScroll: true }),
-    sendClipboard: (items) => { if (!ended) session.onClipboardPaste(asData(items)).catch(() => {}); },
+    sendClipboard(items) {
+      copied.items = items;
+      if (copied.asked && !ended) session.onClipboardPaste(asData(items)).catch(() => {});
+    },
     disconnect() {
       ended = true;
       input.stop();
@@ -52,7 +64,7 @@ export async function connect(host, options, events) {
 }
 
 /** The session, or an Error in words. */
-async function opened(canvas, options, events) {
+async function opened(canvas, options, events, copied) {
   const builder = new SessionBuilder()
     .proxyAddress(options.url).authToken(options.token).destination("desktop").serverDomain("")
     .username("token").password("token") // the gateway writes the real ones
@@ -68,14 +80,18 @@ async function opened(canvas, options, events) {
   if (options.clipboard !== "none") {
     builder.remoteClipboardChangedCallback((data) => events.onClipboard(
       data.items().map((item) => ({ type: item.mimeType(), value: item.value() }))));
-    // The desktop asks once, when its channel is there: it wants an answer, be it an empty one.
-    builder.forceClipboardUpdateCallback(() => session?.onClipboardPaste(new ClipboardData()).catch(() => {}));
+    // The desktop asks when its channel is there, and wants an answer, be it an empty one. Before that, nothing may be
+    // sent: a desktop without such a channel would end the session.
+    builder.forceClipboardUpdateCallback(() => {
+      copied.asked = true;
+      session?.onClipboardPaste(asData(copied.items)).catch(() => {});
+    });
   }
   try {
     session = await builder.connect();
     return session;
   } catch (error) {
-    throw new Error(inWords(error));
+    throw Object.assign(new Error(inWords(error)), { code: codeOf(error) });
   }
 }
 
@@ -123,7 +139,6 @@ function inputs(session, canvas, picture, options) {
     move: (x, y) => send(DeviceEvent.mouseMove(x, y)),
     button: (button, down) => send(down ? DeviceEvent.mouseButtonPressed(button) : DeviceEvent.mouseButtonReleased(button)),
     wheel: (vertical, amount, unit) => send(DeviceEvent.wheelRotations(vertical, amount, unit)),
-    locks,
   });
   const stopKeys = keyboard(canvas, { press, release, releaseAll, locks });
   return { actions, stop() { mouse.stop(); stopKeys(); } };

@@ -1,0 +1,57 @@
+"""What the broker of these tests is configured with. Runs inside it: `manage.py shell -c 'plant.main("…")'`."""
+
+import json
+from typing import Any
+
+from centers.models import Desktop
+from gateways.models import Gateway, GatewayCluster
+from gateways.registration import meet, pin
+from plans.models import NEVER, PowerAction, PowerControlPlan, ProtocolChoice, ProtocolPlan, ReleasePlan
+from policies.models import Policy, PoolAssignment
+from tests import make
+
+POLICY = "Viewers"
+
+
+def main(text: str) -> None:
+    """Make everything of this JSON."""
+    told = json.loads(text)
+    cluster = GatewayCluster.objects.create(name="Both", balance=GatewayCluster.Balance.SIGN_IN)
+    for number, address in enumerate(told["gateways"], 1):
+        registered(f"Gateway {number}", address, cluster)
+    person = make.user(told["login"], sam=told["login"])
+    person.set_password(told["password"])
+    person.save()
+    policy = Policy.objects.create(name=POLICY)
+    make.grant(person, role=make.role(), policy=policy)
+    for order, each in enumerate(told["desktops"], 1):
+        make.assignment(person, offered(policy, cluster, order, each))
+
+
+def registered(name: str, address: str, cluster: GatewayCluster) -> None:
+    """As Save does it."""
+    row = Gateway(name=name, address=address, cluster=cluster, state=Gateway.State.ONLINE)
+    pin(row, meet(row))
+    row.save()
+
+
+def offered(policy: Policy, cluster: GatewayCluster, order: int, told: dict[str, Any]) -> Desktop:
+    """A desktop with a pool, plans and a line of its own; nothing happens to it when its user leaves."""
+    center, name = make.center(), told["name"]
+    plan = ProtocolPlan.objects.create(name=name)
+    ProtocolChoice.objects.create(
+        plan=plan, client=ProtocolChoice.Client.WEB, protocol=ProtocolChoice.Protocol.HTML5_RDP, priority=1,
+        cluster=cluster, port=told["port"], sso_user=told["user"], sso_domain="",
+    )  # fmt: skip
+    power = PowerControlPlan.objects.create(name=name, started_action=PowerAction.NONE)
+    release = ReleasePlan.objects.create(name=name, logged_out_release=NEVER)
+    PoolAssignment.objects.create(
+        policy=policy, order=order, pool=make.pool(center, name=name), display=PoolAssignment.Display.DISPLAY_NAME,
+        protocol_plan=plan, power_plan=power, release_plan=release,
+    )  # fmt: skip
+    return make.desktop(center, display_name=name, address="127.0.0.1")
+
+
+def changed(**fields: object) -> None:
+    """Other settings of the policy."""
+    Policy.objects.filter(name=POLICY).update(**fields)

@@ -1,0 +1,73 @@
+"""A day with a desktop in the browser: the seed's chapter 7, at the gateway's address, on a real one."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.fitness import troubles
+from tests.browser.viewer.conftest import People
+from tests.browser.viewer.screen import Screen
+from tests.browser.viewer.stage import Stage
+from tests.browser.viewer.wire import Wire, forms
+from tests.gateway_program.painter import GROUND, Rectangle
+from tests.services import wait_for
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+SOON = 10  # seconds
+
+
+def written(path: Path) -> str:
+    """What a command on the desktop left behind, when it has."""
+    wait_for(lambda: path.exists() and path.read_text() != "", SOON, path.name)
+    return path.read_text().strip()
+
+
+@pytest.fixture
+def desk(people: People, stage: Stage) -> Iterator[tuple[Screen, Wire]]:
+    """The desktop, opened by somebody who has signed in at the gateway; everything on the wire since then."""
+    page = people.comes()
+    wire = Wire(page)
+    expect(page.get_by_role("heading", name="Your desktops")).to_be_visible()
+    screen = people.opens(page)
+    screen.comes()
+    stage.terminal()
+    yield screen, wire
+    assert wire.holds(stage.password) == []
+
+
+def test_a_day_with_a_desktop(desk: tuple[Screen, Wire], stage: Stage) -> None:
+    screen, wire = desk
+    ground = [(Rectangle(x, 640, 40, 40), GROUND) for x in (20, 500, 1000)]
+    screen.shows(ground)
+    screen.types("echo $$ > first; echo 'It is here: <>|~' > typed")
+    assert written(stage.home / "typed") == "It is here: <>|~"
+    screen.canvas.hover(position={"x": 700, "y": 555})
+    wait_for(lambda: "x:700 y:555" in stage.desktop.run("xdotool", "getmouselocation"), SOON, "the mouse")
+    copied_both_ways(screen, stage)
+    screen.tool("Disconnect").click()
+    screen.says("You have disconnected.")
+    screen.button("Reconnect").click()
+    screen.comes()
+    screen.types("echo $$ > second")
+    assert written(stage.home / "second") == written(stage.home / "first")
+    assert [where for where, _ in wire.chunks if where == "websocket"]
+    assert not any(form in stage.logs().encode() for form in forms(stage.password))
+
+
+def copied_both_ways(screen: Screen, stage: Stage) -> None:
+    """From the desktop to the browser, and from there to the desktop by Ctrl+V."""
+    stage.desktop.run("sh", "-c", "printf 'from the desktop' | xclip -i -selection clipboard >/dev/null 2>&1")
+    wait_for(lambda: screen.clipboard() == "from the desktop", SOON, "what the desktop copied")
+    screen.copies("from the browser")
+    screen.page.keyboard.press("Control+v")
+    pasted = ("xclip", "-o", "-selection", "clipboard")
+    wait_for(lambda: stage.desktop.run(*pasted) == "from the browser", SOON, "what the browser copied")
+    screen.page.keyboard.press("Control+v")  # the shell takes a second one literally
+    screen.page.keyboard.press("Control+u")
+
+
+def test_the_page_is_fit_to_use(desk: tuple[Screen, Wire]) -> None:
+    screen, _ = desk
+    assert list(troubles(screen.page)) == []

@@ -1,0 +1,127 @@
+"""What can go wrong with a desktop in the browser, and what the page says and does."""
+
+import shutil
+import signal
+import socket
+import threading
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.viewer.conftest import People
+from tests.browser.viewer.stage import Stage, restarted
+from tests.browser.viewer.wire import Wire
+from tests.gateway_program import rdp_servers
+from tests.services import wait_for
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+def test_a_wrong_password_is_asked_for_again_and_goes_to_the_desktop_by_the_gateway_alone(
+    people: People, stage: Stage
+) -> None:
+    page = people.comes()
+    wire = Wire(page)
+    screen = people.opens(page, "NLA")
+    screen.is_("needs")
+    screen.says("password")
+    page.get_by_label("User name").fill(stage.servers["NLA"].user)
+    page.get_by_label("Password").fill(stage.servers["NLA"].password)
+    screen.button("Connect").click()
+    screen.comes()
+    said = [where for where, _ in wire.chunks if where == "websocket"]
+    assert said and not [where for where in wire.holds(stage.servers["NLA"].password) if where == "websocket"]
+
+
+def test_the_clipboard_is_off_where_the_policy_says_so(people: People, stage: Stage) -> None:
+    stage.run("changed", clipboard="none")
+    try:
+        screen = people.opens(people.comes())
+        screen.comes()
+        stage.terminal()
+        screen.copies("not for the desktop")
+        screen.page.keyboard.press("Control+v")
+        screen.page.keyboard.press("Control+v")
+        screen.page.keyboard.press("Control+u")
+        stage.desktop.run("sh", "-c", "printf 'not for the browser' | xclip -i -selection clipboard >/dev/null 2>&1")
+        screen.types("echo > off")
+        wait_for((stage.home / "off").exists, 10, "what was typed meanwhile")
+        assert screen.clipboard() == "not for the desktop"
+        assert stage.desktop.run("xclip", "-o", "-selection", "clipboard") == "not for the browser"
+        screen.tool("Clipboard").click()
+        expect(screen.page.get_by_text("Your administrator has switched the clipboard off")).to_be_visible()
+    finally:
+        stage.run("changed", clipboard="both")
+
+
+def test_another_certificate_than_before_is_refused_before_any_password_is_sent(people: People, stage: Stage) -> None:
+    page = people.comes()
+    people.opens(page).comes()
+    folder = stage.desktop.desktop.folder
+    kept = [(folder / name, folder / f"{name}.before") for name in ("xrdp.crt", "xrdp.key")]
+    for path, before in kept:
+        shutil.copy2(path, before)
+    try:
+        rdp_servers.certificate(*(path for path, _ in kept))
+        page.goto("/desktops/")
+        screen = people.opens(page)
+        screen.is_("ended")
+        screen.says("certificate")
+    finally:
+        for path, before in kept:
+            before.rename(path)
+
+
+def test_a_desktop_that_is_gone_is_waited_for_and_comes_back(people: People, stage: Stage) -> None:
+    people.trouble_expected = True
+    with socket.create_server(("127.0.0.1", stage.gone)) as listener:
+        let = threading.Thread(target=let_in_once, args=(listener,))
+        let.start()
+        screen = people.opens(people.comes(), "Gone")
+        let.join()
+    screen.is_("waiting")
+    screen.says("Connecting to Gone again")
+    screen.says("Connecting again in")
+    screen.button("Stop").click()
+    screen.says("You have disconnected.")
+
+
+def let_in_once(listener: socket.socket) -> None:
+    """The broker's probe finds somebody; nobody after it does."""
+    visitor, _ = listener.accept()
+    visitor.close()
+    listener.close()
+
+
+def test_a_session_goes_on_while_the_broker_is_started_again(people: People, stage: Stage) -> None:
+    people.trouble_expected = True
+    screen = people.opens(people.comes())
+    screen.comes()
+    stage.terminal()
+    stage.broker.end(signal.SIGINT)
+    screen.types("echo > without-broker")
+    wait_for((stage.home / "without-broker").exists, 10, "what was typed without a broker")
+    restarted(stage)
+    screen.types("echo > with-broker")
+    wait_for((stage.home / "with-broker").exists, 10, "what was typed afterwards")
+    screen.is_("connected")
+
+
+def test_when_a_gateway_dies_one_click_leads_to_the_same_session_through_another(people: People, stage: Stage) -> None:
+    people.trouble_expected = True
+    screen = people.opens(people.comes(stage.url))
+    screen.comes()
+    stage.terminal()
+    screen.types("echo $$ > through-one")
+    wait_for((stage.home / "through-one").exists, 10, "what was typed")
+    used = next(each for each in stage.gateways if each.log.count("session.used") > each.log.count("rdp.ended"))
+    used.end(signal.SIGKILL)
+    try:
+        screen.is_("waiting")
+        screen.button("Connect now").click()
+        screen.comes()
+        screen.types("echo $$ > through-another")
+        wait_for((stage.home / "through-another").exists, 10, "what was typed")
+        assert (stage.home / "through-one").read_text() == (stage.home / "through-another").read_text()
+    finally:
+        used.start()
