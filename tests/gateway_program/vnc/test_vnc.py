@@ -87,6 +87,24 @@ async def test_a_token_opens_once_and_only_for_its_page(tmp_path: Path) -> None:
 
 
 @in_loop
+async def test_a_page_that_says_what_it_may_not_is_shown_the_door(tmp_path: Path) -> None:
+    need()
+    with vnc_server(tmp_path, "None") as server:
+        async with stage(tmp_path, "vnc", serve) as here:
+            session, token = here.open(port=server.port, clipboard="none")
+            viewer = Viewer(await here.page(token))
+            await viewer.begin()
+            await viewer.send(b"\x63garbage")
+            await viewer.page.closed()
+            assert "cannot let through message 99 of the viewer" in session.reason and session.by == "gateway"
+            session, token = here.open(port=server.port)
+            page = await here.page(token)
+            await page.socket.send_str("words")
+            await page.closed()
+            assert session.by == "user"
+
+
+@in_loop
 async def test_what_the_broker_ends_is_over_within_a_second_though_the_page_reads_nothing(tmp_path: Path) -> None:
     need()
     with vnc_server(tmp_path, "None", "1600x1200") as server:
