@@ -20,6 +20,10 @@ class Forwarder(Protocol):
     def free(self) -> int:
         """How many ports of the range nobody uses."""
 
+    @property
+    def refused(self) -> int:
+        """How many connections were not let in."""
+
     def open(self, session: Session) -> int:
         """Listen for who may come; the port. Closed by `session.on_close`. Raises NoPort."""
 

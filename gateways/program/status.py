@@ -52,6 +52,7 @@ def metrics(house: House) -> str:
         *by_protocol("usher_gateway_sessions_waiting", (each for each in live if not each.used_at)),
         counter("usher_gateway_sessions_ended_total", totals.ended),
         counter("usher_gateway_sessions_refused_total", totals.refused),
+        counter("usher_gateway_ports_refused_total", house.ports.refused),
         counter("usher_gateway_bytes_in_total", totals.bytes_in + sum(each.bytes_in for each in live)),
         counter("usher_gateway_bytes_out_total", totals.bytes_out + sum(each.bytes_out for each in live)),
         counter("usher_gateway_pages_total", figures.pages),

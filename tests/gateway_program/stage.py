@@ -35,7 +35,7 @@ def in_loop(story: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
 class NoPorts:
     """Nothing is forwarded here."""
 
-    free = 0
+    free = refused = 0
 
     def open(self, session: Session) -> int:
         raise AssertionError("nobody asks for a port")

@@ -52,6 +52,11 @@ class Ports:
         """How many ports of the range nobody has."""
         return len(self.range) - sum(port in self.range for port in self.listeners)
 
+    @property
+    def refused(self) -> int:
+        """How many connections were not let in, since the start."""
+        return self.refusals.count
+
     def open(self, session: Session) -> int:
         """Listen for who may come, until the session ends; the port (SPEC 2.3, `use_src_ip`). Raises NoPort."""
         opening = session.opening
