@@ -27,7 +27,7 @@ from tests.agent_program.xrdp_world import PASSWORD, Desktop, answers, free_port
 from tests.gateway_program.painter import Painter
 from tests.services import wait_for
 
-PROGRAMS = ("freerdp-shadow-cli", "winpr-hash", "xterm", "xsetroot", "xwd", "Xvnc")
+PROGRAMS = ("freerdp-shadow-cli", "winpr-hash", "xterm", "xsetroot", "xwd", "xclip", "Xvnc")
 SESSION = """#!/bin/sh
 xsetroot -solid '#204060'
 openbox &
@@ -69,12 +69,17 @@ class Server:
         assert display is not None
         return Painter(display, Path(f"/home/{self.user}/.Xauthority"))
 
+    @property
+    def inside(self) -> dict[str, str]:
+        """The environment of programs on the desktop's display."""
+        if self.shared:
+            return {"DISPLAY": self.shared}
+        return {"DISPLAY": f":{self.desktop.display}", "XAUTHORITY": f"/home/{self.user}/.Xauthority"}
+
     def run(self, *command: str) -> str:
         """A program on the desktop's display, as root; what it prints."""
-        there = {"DISPLAY": self.shared}
-        if not self.shared:
-            there = {"DISPLAY": f":{self.desktop.display}", "XAUTHORITY": f"/home/{self.user}/.Xauthority"}
-        done = subprocess.run(command, env={**os.environ, **there}, check=True, timeout=15, capture_output=True)
+        there = {**os.environ, **self.inside}
+        done = subprocess.run(command, env=there, check=True, timeout=15, capture_output=True)
         return done.stdout.decode()
 
 

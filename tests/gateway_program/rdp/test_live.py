@@ -15,6 +15,7 @@ import pytest
 from gateways.program.rdp import bitmaps, cleanpath
 from gateways.program.rdp.serve import serve
 from gateways.program.sessions import Session
+from gateways.wire import Clipboard
 from tests.agent_program.xrdp_world import screen
 from tests.gateway_program import rdp_servers
 from tests.gateway_program.painter import RED, Painter, Rectangle, many_sizes, near, picture
@@ -153,6 +154,55 @@ def test_work_on_a_desktop_until_it_is_logged_off(tmp_path: Path, servers: Calla
             assert "keylayout:[0x00000407]" in words and "keylayout:[0x00000409]" in words
 
     tell()
+
+
+COPIED = ["xclip", "-selection", "clipboard"]
+A_WHILE = 1.0  # longer than it takes where it is allowed
+
+
+@pytest.mark.parametrize("policy", ["in", "out", "none"])
+def test_the_clipboard_goes_where_the_policy_lets_it(
+    tmp_path: Path, servers: Callable[[str], Server], policy: Clipboard
+) -> None:
+    server = servers("Xorg")
+
+    @in_loop
+    async def tell() -> None:
+        async with stage(tmp_path, "rdp", serve) as here:
+            session, token = opened(here, server, clipboard=policy)
+            async with (
+                bridge(here, token, tmp_path) as way,
+                freerdp(way.port, server.desktop.screen, tmp_path, "+clipboard"),
+            ):
+                await until(lambda: server.desktop.connected and server.desktop.runs("xterm"), "the session is shown")
+                ends = {"DISPLAY": server.desktop.screen}, server.inside
+                for where, allowed in ((0, policy in ("in", "both")), (1, policy in ("out", "both"))):
+                    source, there = ends[where], ends[1 - where]
+                    words = f"{policy} {where}"
+                    await asyncio.to_thread(copy, source, words)
+                    if allowed:
+                        await until(lambda there=there, words=words: pasted(there) == words, f"{words} arrives")  # type: ignore[misc]
+                    else:
+                        await asyncio.sleep(A_WHILE)
+                        assert words not in await asyncio.to_thread(pasted, there)
+                    assert await asyncio.to_thread(pasted, source) == words, "it is still there, too"
+                assert not session.ended.is_set(), session.reason
+
+    tell()
+
+
+def copy(there: dict[str, str], words: str) -> None:
+    """Put it on a display's clipboard."""
+    out = subprocess.DEVNULL
+    subprocess.run(
+        [*COPIED, "-i"], input=words.encode(), env={**os.environ, **there}, check=True, stdout=out, timeout=9
+    )
+
+
+def pasted(there: dict[str, str]) -> str:
+    """What is on a display's clipboard."""
+    asked = subprocess.run(["timeout", "2", *COPIED, "-o"], env={**os.environ, **there}, capture_output=True, timeout=9)
+    return asked.stdout.decode()
 
 
 def typed(server: Server, proof: Path) -> bool:
