@@ -94,7 +94,7 @@ export class Session {
   }
 
   failed(words, code, again) {
-    if (code === "password") { this.say("needs", { needs: ["login", "password"], words }); return; }
+    if (code === "password") { this.say("needs", { needs: this.page.protocol === "vnc" ? ["password"] : ["login", "password"], words }); return; }
     if (!again || MEANT.has(code) || this.lost >= WAITS.length) { this.say("ended", { words, code }); return; }
     const seconds = WAITS[this.lost];
     this.lost += 1;

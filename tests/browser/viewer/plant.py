@@ -40,7 +40,7 @@ def offered(policy: Policy, cluster: GatewayCluster, order: int, told: dict[str,
     center, name = make.center(), told["name"]
     plan = ProtocolPlan.objects.create(name=name)
     ProtocolChoice.objects.create(
-        plan=plan, client=ProtocolChoice.Client.WEB, protocol=ProtocolChoice.Protocol.HTML5_RDP, priority=1,
+        plan=plan, client=ProtocolChoice.Client.WEB, protocol=told["protocol"], priority=1,
         cluster=cluster, port=told["port"], sso_user=told["user"], sso_domain="",
     )  # fmt: skip
     power = PowerControlPlan.objects.create(name=name, started_action=PowerAction.NONE)

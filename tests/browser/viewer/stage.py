@@ -15,6 +15,8 @@ from broker.settings import BASE_DIR
 from tests.embedded.running import Running, free_port
 from tests.gateway_program import rdp_servers
 from tests.gateway_program.rdp_servers import Server
+from tests.gateway_program.ssh.servers import SshServer, needed, ssh_server
+from tests.gateway_program.vnc.servers import VncServer, need, vnc_server
 from tests.services import wait_for
 
 READY = 20  # seconds
@@ -74,6 +76,8 @@ class Stage:
     password: str
     servers: dict[str, Server]
     gone: int  # a port where nobody listens
+    vnc: VncServer
+    shell: SshServer
     gateways: list[Gateway] = field(default_factory=list)
 
     @property
@@ -133,13 +137,16 @@ def broker(data: Path, port: int) -> Running:
 @contextmanager
 def staged(folder: Path) -> Iterator[Stage]:
     """Everything, until the block ends."""
-    rdp_servers.need()
+    for present in (rdp_servers.need, need, needed):
+        present()
     with ExitStack() as stack:
         starts = {"Desk": rdp_servers.xrdp, "Classic": classic, "NLA": rdp_servers.shadow}
         servers = {name: stack.enter_context(start(made(folder / name))) for name, start in starts.items()}
         standing = broker(made(folder / "broker"), free_port())
         user = servers["Desk"]
-        stage = Stage(folder, standing, user.user, user.password, servers, free_port())
+        vnc = stack.enter_context(vnc_server(made(folder / "VNC"), "VncAuth", "800x600"))
+        shell = stack.enter_context(ssh_server(made(folder / "Shell")))
+        stage = Stage(folder, standing, user.user, user.password, servers, free_port(), vnc, shell)
         stack.callback(lambda: stage.broker.end(signal.SIGINT))
         for number in (1, 2):
             stage.gateways.append(Gateway(folder / f"gateway-{number}", stage.url, 21400 + 10 * number))
@@ -155,11 +162,21 @@ def classic(folder: Path) -> AbstractContextManager[Server]:
 
 def configuration(stage: Stage) -> dict[str, Any]:
     """For plant.main()."""
-    ports = {**{name: server.port for name, server in stage.servers.items()}, "Gone": stage.gone}
-    users = {"Classic": stage.servers["Classic"].user}
+    desk, classic, nla = (stage.servers[name] for name in ("Desk", "Classic", "NLA"))
+    desktops = [
+        ("Desk", "html5_rdp", desk.port, "{USER}"),
+        ("Classic", "html5_rdp", classic.port, classic.user),
+        ("NLA", "html5_rdp", nla.port, "{USER}"),
+        ("Gone", "html5_rdp", stage.gone, "{USER}"),
+        ("Rendered", "html5_screen", desk.port, "{USER}"),
+        ("Padded", "html5_screen", classic.port, classic.user),
+        ("VNC", "html5_vnc", stage.vnc.port, "{USER}"),
+        ("Shell", "html5_ssh", stage.shell.port, stage.shell.user),
+    ]
+    keys = ("name", "protocol", "port", "user")
     return {
         "login": stage.login, "password": stage.password, "gateways": [each.address for each in stage.gateways],
-        "desktops": [{"name": name, "port": port, "user": users.get(name, "{USER}")} for name, port in ports.items()],
+        "desktops": [dict(zip(keys, each, strict=True)) for each in desktops],
     }  # fmt: skip
 
 

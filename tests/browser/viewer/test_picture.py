@@ -8,14 +8,15 @@ from tests.browser.viewer.conftest import People
 from tests.browser.viewer.stage import Stage
 from tests.gateway_program.painter import Rectangle, many_sizes
 
+RENDERED = {"Rendered": "Desk", "Padded": "Classic"}  # at the gateway; the same desktops
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
-@pytest.mark.parametrize("desktop", ["Desk", "Classic"])
+@pytest.mark.parametrize("desktop", ["Desk", "Classic", "Rendered", "Padded"])
 def test_no_rectangle_is_sheared(people: People, stage: Stage, desktop: str) -> None:
     screen = people.opens(people.comes(), desktop)
     screen.comes()
-    with stage.servers[desktop].painter() as painter:
+    with stage.servers[RENDERED.get(desktop, desktop)].painter() as painter:
         rectangles = many_sizes(painter.width, painter.height)
         assert len(rectangles) == 64
         for each in rectangles:
