@@ -20,12 +20,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
         with alone(settings.data):
             telling.start()
-            asyncio.run(serve(settings))
+            return 0 if asyncio.run(serve(settings)) else 1
     except BadSettings as error:
         return told(str(error), 2)
     except (BadState, OSError) as error:
         return told(str(error), 1)
-    return 0
 
 
 def alone(folder: Path) -> IO[bytes]:

@@ -90,8 +90,11 @@ def build(settings: Settings, clock: Clock = time.time) -> Gateway:
     return Gateway(house, broker, ports, certificate, Heartbeat(house, broker))
 
 
-async def serve(settings: Settings) -> None:
-    """Until SIGTERM or SIGINT, and then until the sessions are over. Raises BadSettings, BadState, OSError."""
+async def serve(settings: Settings) -> bool:
+    """Until SIGTERM or SIGINT, and then until the sessions are over; False where a part of it failed.
+
+    Raises BadSettings, BadState, OSError.
+    """
     files = open_files()
     gateway = build(settings)
     clear(settings.data)
@@ -116,6 +119,7 @@ async def serve(settings: Settings) -> None:
     await gateway.heartbeat.last(FAREWELL)
     await gateway.broker.close()
     log.info("gateway.ended")
+    return not stop.failed
 
 
 class Stop:
@@ -123,6 +127,7 @@ class Stop:
 
     def __init__(self, gateway: Gateway) -> None:
         self.asked, self.at_once, self._gateway = asyncio.Event(), asyncio.Event(), gateway
+        self.failed = False
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.ask)
@@ -151,6 +156,7 @@ def beside(stop: Stop, gateway: Gateway) -> Iterator[None]:
     def over(task: asyncio.Task[None]) -> None:
         if not task.cancelled():
             log.critical("gateway.failed", exc_info=task.exception())
+            stop.failed = True
             stop.asked.set()
 
     loop = asyncio.get_running_loop()

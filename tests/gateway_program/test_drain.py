@@ -82,6 +82,21 @@ def test_a_session_goes_on_until_its_user_ends_it_and_then_the_gateway_ends(pati
 
 
 @pytest.mark.slow
+def test_a_session_in_use_goes_on_while_the_broker_is_away(patient: Program, echo: int) -> None:
+    session, client = connected(patient, echo)
+    patient.broker.wait_heard(lambda heard: any(each["used_at"] for each in heard.told["sessions"]), "the use is told")
+    patient.broker.stop()
+    wait_for(lambda: bool(patient.logged("broker.away")), 15, "it was noticed")
+    with client:
+        client.sendall(b"still here")
+        assert client.recv(10) == b"still here"
+        patient.broker.heard.clear()
+        patient.broker.start()
+        told = patient.broker.wait_heard(lambda heard: heard.trusted, "it tells how things stand", 15).told
+        assert [each["id"] for each in told["sessions"]] == [session]
+
+
+@pytest.mark.slow
 def test_a_second_signal_does_not_wait_and_the_broker_hears_of_the_end(patient: Program, echo: int) -> None:
     session, client = connected(patient, echo)
     patient.process.send_signal(signal.SIGTERM)

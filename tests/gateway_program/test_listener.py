@@ -18,6 +18,7 @@ from tests.gateway_program.scripted import Scripted
 from tests.services import wait_for
 
 ROOM = 10_000
+OURS = 5  # connections of the test itself that may stand at a time
 
 
 @contextlib.contextmanager
@@ -58,57 +59,43 @@ def answers_at_once(program: Program) -> bool:
     return program.ask("GET", "/app/system/ping").body == b"ok" and time.monotonic() - began < 2
 
 
-@pytest.mark.slow
-def test_ten_thousand_silent_connections_keep_nobody_out(
-    fresh: tuple[Scripted, Program], sockets: list[socket.socket]
-) -> None:
-    _broker, program = fresh
-    before = memory(program)
-    with many_files() as count:
+class Flood:
+    """Connections of somebody who does not mean it; between them, somebody who does is served at once."""
+
+    def __init__(self, program: Program, sockets: list[socket.socket]) -> None:
+        self.program, self.sockets = program, sockets
+
+    def come(self, count: int, said: bytes = b"", *, shake: bool = False) -> None:
+        """So many, each saying this, after the handshake or in its place."""
         for number in range(count):
-            sockets.append(socket.create_connection(("127.0.0.1", program.port), 5))
-            if number % 1_000 == 999:
-                assert answers_at_once(program)
-        assert connections(program) <= 2_000
-        assert memory(program) - before < 50_000_000
-        wait_for(lambda: connections(program) == 0, 15, "all of them were too slow")
-        for each in sockets:
-            each.close()
-    assert answers_at_once(program)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("said", [b"\x16\x03\x01\x02\x00", b"\x16" * 600, b"GET / HTTP/1.1\r\n\r\n"])
-def test_handshakes_that_get_nowhere_keep_nobody_out(
-    fresh: tuple[Scripted, Program], sockets: list[socket.socket], said: bytes
-) -> None:
-    _broker, program = fresh
-    before = memory(program)
-    with many_files():
-        for number in range(2_000):
-            sockets.append(socket.create_connection(("127.0.0.1", program.port), 5))
+            one = self.program.socket() if shake else socket.create_connection(("127.0.0.1", self.program.port), 5)
+            self.sockets.append(one)
             with contextlib.suppress(OSError):
-                sockets[-1].sendall(said)
+                one.sendall(said)
             if number % 500 == 499:
-                assert answers_at_once(program)
-        assert connections(program) <= 600
-        assert memory(program) - before < 120_000_000
-        wait_for(lambda: connections(program) == 0, 15, "all of them were too slow")
+                assert answers_at_once(self.program)
 
 
 @pytest.mark.slow
-def test_those_who_never_end_their_request_keep_nobody_out(
+def test_ten_thousand_half_open_connections_keep_nobody_out_and_cost_little(
     fresh: tuple[Scripted, Program], sockets: list[socket.socket]
 ) -> None:
     _broker, program = fresh
-    with many_files():
-        for number in range(1_300):
-            sockets.append(program.socket())
-            sockets[-1].sendall(b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ")
-            if number % 400 == 399:
-                assert answers_at_once(program)
-        assert connections(program) <= 1_001
-        wait_for(lambda: connections(program) == 0, 15, "all of them were too slow")
+    before, flood = memory(program), Flood(program, sockets)
+    with many_files() as count:
+        flood.come(count - 5_500)
+        assert connections(program) <= 2_000 + OURS
+        assert memory(program) - before < 50_000_000
+        flood.come(2_000, b"\x16" * 600)
+        flood.come(2_000, b"GET / HTTP/1.1\r\n\r\n")
+        flood.come(500, b"\x16\x03\x01\x02\x00")
+        assert connections(program) <= 2_500 + OURS
+        assert memory(program) - before < 150_000_000
+        flood.come(1_200, b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ", shake=True)
+        assert len(sockets) >= min(count, ROOM)
+        assert connections(program) <= 3_500 + OURS
+        assert memory(program) - before < 300_000_000
+        wait_for(lambda: connections(program) <= OURS, 20, "all of them were too slow")
 
 
 @pytest.mark.slow
@@ -135,8 +122,7 @@ def test_a_connection_that_is_kept_serves_many_requests(program: Program) -> Non
     connection.close()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("said", [b"\r\n" * 5_000, b"G" * 100_000, b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 20_000])
+@pytest.mark.parametrize("said", [b"G" * 100_000, b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 20_000])
 def test_endless_heads_end(program: Program, said: bytes) -> None:
     with program.socket() as client, contextlib.suppress(OSError):
         client.sendall(said)
