@@ -72,7 +72,7 @@ class SpliceLink:
 class Flow:
     """One direction. It reads whenever the source has bytes and no earlier ones are still in its pipe."""
 
-    __slots__ = ("count", "eof", "held", "link", "over", "pipe", "source", "target")
+    __slots__ = ("count", "eof", "held", "into", "link", "out_of", "over", "pipe", "source", "target")
 
     def __init__(
         self, link: SpliceLink, source: socket.socket, target: socket.socket, count: Callable[[int], None]
@@ -81,7 +81,8 @@ class Flow:
         self.pipe: Pipe | None = None
         self.held = 0  # bytes in the pipe
         self.eof = self.over = False
-        link.loop.add_reader(source.fileno(), self.read)
+        self.out_of, self.into = source.fileno(), target.fileno()
+        link.loop.add_reader(self.out_of, self.read)
 
     def read(self) -> None:
         """The source has bytes, or its end."""
@@ -104,7 +105,7 @@ class Flow:
                 self.link.failed(self.source)
                 return False
         if self.pipe is None:
-            self.link.loop.remove_reader(self.source.fileno())
+            self.link.loop.remove_reader(self.out_of)
             self.link.pipes.wait(self._given)
         return self.pipe is not None
 
@@ -112,14 +113,14 @@ class Flow:
         """It waited for a pipe and here is one."""
         if not self.over:
             self.pipe = pipe
-            self.link.loop.add_reader(self.source.fileno(), self.read)
+            self.link.loop.add_reader(self.out_of, self.read)
         return not self.over
 
     def _fill(self) -> bool:
         """Whether there is something to drain, or an end to pass on."""
         assert self.pipe is not None  # noqa: S101 - for the type checker
         try:
-            count = os.splice(self.source.fileno(), self.pipe.write, LARGE, flags=FLAGS)
+            count = os.splice(self.out_of, self.pipe.write, LARGE, None, None, FLAGS)
         except BlockingIOError:
             return False
         except OSError:
@@ -130,7 +131,7 @@ class Flow:
             self.count(count)
         else:
             self.eof = True
-            self.link.loop.remove_reader(self.source.fileno())
+            self.link.loop.remove_reader(self.out_of)
         return not self.over  # the watcher may have cut us
 
     def _drain(self) -> bool:
@@ -138,10 +139,10 @@ class Flow:
         assert self.pipe is not None  # noqa: S101 - for the type checker
         while self.held:
             try:
-                self.held -= os.splice(self.pipe.read, self.target.fileno(), self.held, flags=FLAGS)
+                self.held -= os.splice(self.pipe.read, self.into, self.held, None, None, FLAGS)
             except BlockingIOError:
-                self.link.loop.remove_reader(self.source.fileno())
-                self.link.loop.add_writer(self.target.fileno(), self._write)
+                self.link.loop.remove_reader(self.out_of)
+                self.link.loop.add_writer(self.into, self._write)
                 return False
             except OSError:
                 self.link.failed(self.target)
@@ -152,10 +153,10 @@ class Flow:
 
     def _write(self) -> None:
         """The target takes bytes again."""
-        self.link.loop.remove_writer(self.target.fileno())
+        self.link.loop.remove_writer(self.into)
         if self._drain():
             self._let_go()
-            self.link.loop.add_reader(self.source.fileno(), self.read)
+            self.link.loop.add_reader(self.out_of, self.read)
 
     def _end(self) -> None:
         self._let_go()
