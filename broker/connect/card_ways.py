@@ -30,10 +30,12 @@ BUTTONS: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Ways:
-    """A sentence on what the button opens, and the other protocols: (protocol, button)."""
+    """A sentence on what the button opens, and the other protocols: (protocol, button). `viewer`: what the gateway
+    serves for the button, "" for a file."""
 
     note: str = ""
     others: tuple[tuple[str, str], ...] = ()
+    viewer: str = ""
 
 
 def of(offers: Iterable[Offer], policy: Policy) -> Mapping[int, Ways]:
@@ -65,4 +67,4 @@ def said(choices: list[ProtocolChoice], desktop: Desktop) -> Ways:
     if not there:
         return Ways()
     others = tuple((each.protocol, BUTTONS[each.protocol]) for each in there[1:])
-    return Ways(NOTES.get(there[0].viewer, ""), others)
+    return Ways(NOTES.get(there[0].viewer, ""), others, there[0].viewer)

@@ -46,6 +46,7 @@ def desktops(request: HttpRequest) -> HttpResponse:
         "poll": signing.dumps(polled(shown), salt=SALT),
         "search": len(shown) > 6,
         "queues": queues,
+        "viewer_ahead": any(each.ways.viewer == "rdp" for each in shown),
         "shared": {each.offer.desktop.pk for each in shown if rights.decoupled(each.offer.desktop)},
     }
     return render(request, "connect/desktops.html", page)

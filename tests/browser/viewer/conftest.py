@@ -33,7 +33,7 @@ class People(Visitors):
     def comes(self, to: str = "", **options: Any) -> Page:
         """Sign in: at the first gateway, or elsewhere."""
         where = to or self.stage.gateways[0].url
-        page = self.arrives(ignore_https_errors=True, viewport=SIZE, **{"base_url": where, **options})
+        page = self.arrives(**{"ignore_https_errors": True, "viewport": SIZE, "base_url": where, **options})
         page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=where)
         page.goto("/")
         page.get_by_label("User name").fill(self.stage.login)

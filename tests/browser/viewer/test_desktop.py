@@ -16,6 +16,8 @@ from tests.services import wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 SOON = 10  # seconds
+FETCHED = """() => performance.getEntriesByType("resource").some(
+  ({name, responseEnd}) => name.endsWith("ironrdp.wasm") && responseEnd)"""
 
 
 def written(path: Path) -> str:
@@ -30,6 +32,7 @@ def desk(people: People, stage: Stage) -> Iterator[tuple[Screen, Wire]]:
     page = people.comes()
     wire = Wire(page)
     expect(page.get_by_role("heading", name="Your desktops")).to_be_visible()
+    page.wait_for_function(FETCHED)  # ahead, while nobody waits for it
     screen = people.opens(page)
     screen.comes()
     stage.terminal()
@@ -71,3 +74,22 @@ def copied_both_ways(screen: Screen, stage: Stage) -> None:
 def test_the_page_is_fit_to_use(desk: tuple[Screen, Wire]) -> None:
     screen, _ = desk
     assert list(troubles(screen.page)) == []
+
+
+def test_it_can_be_worked_with_by_touch_and_with_another_keyboard(people: People, stage: Stage) -> None:
+    page = people.comes(has_touch=True, viewport={"width": 1000, "height": 700})
+    screen = people.opens(page)
+    screen.comes()
+    stage.terminal()
+    page.touchscreen.tap(777, 666)
+    wait_for(lambda: "x:777 y:666" in stage.desktop.run("xdotool", "getmouselocation"), SOON, "the finger")
+    page.touchscreen.tap(400, 300)
+    stage.terminal()
+    screen.tool("On-screen keyboard").click()
+    page.keyboard.insert_text("echo by hand > touched\n")
+    assert written(stage.home / "touched") == "by hand"
+    screen.tool("Keys").click()
+    page.get_by_label("Keyboard layout").select_option(label="German")
+    screen.is_("connecting")
+    screen.comes()
+    wait_for(lambda: "layout:     de" in stage.desktop.run("setxkbmap", "-query"), SOON, "the layout")
