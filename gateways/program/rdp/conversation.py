@@ -77,26 +77,29 @@ class Conversation:
 
     def _connect_response(self, packet: bytes, moves: Moves) -> None:
         self._main, numbers = mcs.connect_response(packet)
-        if len(numbers) < len(self._names):
-            raise Garbled("fewer channels than were asked for")
-        makers: dict[str, Callable[[], Filter | None]] = {
-            CLIPBOARD: lambda: clipboard(self._policy),
-            DYNAMIC: lambda: Dynamic().filter(),
-            "": lambda: None,
-        }
-        for name, number in zip(self._names, numbers, strict=False):
+        given = [each for each in numbers if each]  # 0: a channel that the desktop does not have
+        if len(numbers) < len(self._names) or len({self._main, *given}) <= len(given):
+            raise Garbled("fewer channels than were asked for, or two with one number")
+        names = self._names + [""] * (len(numbers) - len(self._names))
+        for name, number in zip(names, numbers, strict=True):
             if name != CLIPBOARD or self._policy != "both":
-                self._filters[number] = makers[name]()
-        self._filters.pop(self._main, None)
+                self._filters[number] = self._filter(name)
         moves.browser.append(packet)
         self._down = self._open_down
+
+    def _filter(self, name: str) -> Filter | None:
+        if name == CLIPBOARD:
+            return clipboard(self._policy)
+        return Dynamic().filter() if name == DYNAMIC else None
 
     def _until_info(self, packet: bytes, moves: Moves) -> None:
         self._before_info += 1
         sent = None if packet[0] != SLOW else mcs.read_sent(packet)
         if packet[0] != SLOW or self._before_info > MOST_BEFORE_INFO:
             raise Garbled("no Client Info where one must come")
-        if sent and sent.channel == self._main and info.is_info(sent.data):
+        if sent and sent.channel != self._main:
+            raise Garbled("a message on a channel before the Client Info")
+        if sent and info.is_info(sent.data):
             self._user = sent.user
             packet = sent.packet(self._introduced(sent.data))
             self._up = self._open_up

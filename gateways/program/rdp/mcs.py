@@ -14,6 +14,8 @@ CONNECT_INITIAL, CONNECT_RESPONSE = b"\x7f\x65", b"\x7f\x66"
 CLIENT_CORE, CLIENT_NETWORK, SERVER_NETWORK = 0xC001, 0xC003, 0x0C03
 CLIENT_KEY, SERVER_KEY = b"Duca", b"McDn"  # H.221 keys in front of the blocks
 SEND_UP, SEND_DOWN = 25 << 2, 26 << 2  # SendDataRequest of a client, SendDataIndication of a server
+# Besides: ErectDomain, DisconnectProviderUltimatum, AttachUser and ChannelJoin with their confirms; RDP has no others.
+OTHERS = frozenset((1, 8, 10, 11, 14, 15))
 HEAD = 7  # bytes of TPKT and X.224 in front of MCS
 MOST_CHANNELS = 31
 SMALLEST, LARGEST = 200, 8192  # pixels of a desktop's side
@@ -131,8 +133,11 @@ def read_sent(packet: bytes) -> Sent | None:
     """What is sent on a channel; None: the packet is of another kind. Raises Garbled."""
     if packet[4:7] != x224.DATA:
         raise Garbled("X.224 that carries no data")
-    if len(packet) <= HEAD or packet[HEAD] not in (SEND_UP, SEND_DOWN):
+    (choice,) = unpack(">B", packet, HEAD, "an MCS packet")
+    if choice >> 2 in OTHERS:
         return None
+    if choice not in (SEND_UP, SEND_DOWN):
+        raise Garbled("an MCS packet that RDP does not have")
     kind, user, channel, _priority, count = unpack(">BHHBB", packet, HEAD, "an MCS packet")
     at = HEAD + 7
     if count & 0x80:

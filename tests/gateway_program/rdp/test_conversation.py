@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from gateways.program.rdp import channels, info, mcs
+from gateways.program.rdp import channels, info, mcs, x224
 from gateways.program.rdp.conversation import Conversation, Credentials, Moves
 from gateways.program.rdp.framing import Frames
 from gateways.program.rdp.reading import Garbled
@@ -181,6 +181,29 @@ def test_a_browser_that_never_introduces_itself_is_garbled(packet: bytes) -> Non
     with pytest.raises(Garbled):
         for _ in range(200):
             talk.up(packet)
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        up(CLIPRDR, message(b"before anybody looks")),
+        x224.tpkt(x224.DATA + b"\x6c\x00\x01\x03\xec\x70\x04data"),  # UniformSendDataRequest
+    ],
+)
+def test_nothing_passes_by_the_filters(packet: bytes) -> None:
+    talk = Conversation(Credentials("alice", "CORP", PASSWORD), "none", 1, 0)
+    talk.up(samples.connect_initial())
+    talk.down(samples.connect_response())
+    with pytest.raises(Garbled):
+        talk.up(packet)
+
+
+@pytest.mark.parametrize("numbers", [(1003, 1004, 1005, 1006), (1004, 1004, 1005, 1006), (1004, 1005)])
+def test_channels_of_a_desktop_that_lies(numbers: tuple[int, ...]) -> None:
+    talk = Conversation(Credentials("alice", "CORP", PASSWORD), "none", 1, 0)
+    talk.up(samples.connect_initial())
+    with pytest.raises(Garbled, match="channels"):
+        talk.down(samples.connect_response(MAIN, numbers))
 
 
 def test_pieces_of_any_size_make_the_same_conversation() -> None:
