@@ -114,7 +114,7 @@ def drawn(packet: bytes) -> list[bytes]:
     """The bitmap updates in a packet of a server."""
     if packet[0] != SLOW:
         return [each.data for each in updates.read_fast(packet) if each.code == bitmaps.BITMAP]
-    sent = mcs.read_sent(packet)
+    sent = None if packet[7:9] == mcs.CONNECT_RESPONSE else mcs.read_sent(packet)
     share = updates.read_share(sent.data) if sent else None
     is_bitmap = share is not None and share.kind == updates.UPDATE and share.data[:2] == b"\1\0"
     return [share.data] if share and is_bitmap else []
