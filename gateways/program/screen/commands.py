@@ -12,7 +12,8 @@ SERVERS, CLIENTS = ("Xtigervnc", "Xvnc"), ("xfreerdp", "xfreerdp3")
 PATH = "/usr/local/bin:/usr/bin:/bin"
 UNSEEN_SECONDS = 30  # after which a VNC server ends that nobody looks at: the last net
 MISSING = (
-    "This gateway cannot render screens: {} not installed on it (Debian: tigervnc-standalone-server, freerdp2-x11). "
+    "This gateway cannot render screens: {} not installed on it "
+    "(Debian: tigervnc-standalone-server, freerdp3-x11 or freerdp2-x11). "
     "Choose the other viewer, or ask your administrator."
 )
 WRONG = "The desktop does not accept the name or the password."
@@ -81,19 +82,25 @@ def server_command(program: str, opening: Opening, size: tuple[int, int]) -> lis
 
 def client_command(program: str, opening: Opening, certificate: str, size: tuple[int, int]) -> list[str]:
     """FreeRDP over all of the screen. The password is no argument: anybody on the machine could read it there."""
+    three = program.endswith("3")  # FreeRDP 3 knows some words that 2 does not, and the other way round
     pin = ":".join(certificate[place : place + 2] for place in range(0, len(certificate), 2))
     command = [
         program, f"/v:{bracketed(opening.host)}:{opening.port}", f"/cert:deny,fingerprint:sha256:{pin}",
         f"/size:{size[0]}x{size[1]}", "/bpp:32", "-decorations", "-grab-keyboard", "-toggle-fullscreen",
-        "+clipboard" if opening.clipboard != "none" else "-clipboard", "/log-level:OFF",
+        clipboard(three) if opening.clipboard != "none" else "-clipboard", "/log-level:OFF",
     ]  # fmt: skip
     if opening.layout:
-        command.append(f"/kbd:0x{opening.layout:08x}")
+        command.append(f"/kbd:{'layout:' if three else ''}0x{opening.layout:08x}")
     if opening.login:
         command.append(f"/u:{opening.login}")
     if opening.domain:
         command.append(f"/d:{opening.domain}")
     return [*command, "/from-stdin:force"] if opening.password else command
+
+
+def clipboard(three: bool) -> str:
+    """Text; files would be offered by a file system of FreeRDP 3's own."""
+    return "/clipboard:files-to:off" if three else "+clipboard"
 
 
 def bracketed(host: str) -> str:

@@ -16,6 +16,8 @@ def test_the_password_is_in_no_argument_and_no_variable() -> None:
     told = [*client, *server_command("Xvnc", asked, (800, 600)), *environment(Path("/x"), 3).values()]
     assert not any("s3cret-one" in each for each in told)
     assert {"/u:ann", "/d:CORP", "/kbd:0x00000407", "/from-stdin:force", "/size:800x600"} <= set(client)
+    three = client_command("/usr/bin/xfreerdp3", asked, "", (800, 600))
+    assert {"/kbd:layout:0x00000407", "/clipboard:files-to:off"} <= set(three)
     assert f"/cert:deny,fingerprint:sha256:{':'.join(['ab'] * 32)}" in client
 
 
