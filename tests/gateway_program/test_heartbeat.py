@@ -31,8 +31,8 @@ def test_it_beats_only_every_ten_seconds_when_nothing_happens(fresh: Pair) -> No
     broker, program = fresh
     wait_for(lambda: len(beats(broker)) == 1, 5, "the first one")
     began = time.monotonic()
-    wait_for(lambda: len(beats(broker)) == 2, 15, "the second one")
-    assert 8 < time.monotonic() - began < 12
+    wait_for(lambda: len(beats(broker)) == 2, 20, "the second one")
+    assert 8 < time.monotonic() - began < 15
 
 
 def test_many_endings_travel_together(fresh: Pair) -> None:

@@ -56,7 +56,7 @@ def connections(program: Program) -> int:
 def answers_at_once(program: Program) -> bool:
     """Whether somebody who means it is served."""
     began = time.monotonic()
-    return program.ask("GET", "/app/system/ping").body == b"ok" and time.monotonic() - began < 2
+    return program.ask("GET", "/app/system/ping").body == b"ok" and time.monotonic() - began < 5
 
 
 class Flood:
@@ -104,13 +104,13 @@ def test_a_head_that_drips_is_cut_off(program: Program) -> None:
         client.sendall(b"GET /app/system/ping HTTP/1.1\r\nHost: a\r\n")
         began = time.monotonic()
         with pytest.raises(OSError, match=r".*"):
-            while time.monotonic() - began < 20:
+            while time.monotonic() - began < 50:
                 client.sendall(b"X-Drip: 1\r\n")
                 client.settimeout(0.5)
                 with contextlib.suppress(TimeoutError):
                     if client.recv(1) == b"":
                         raise ConnectionResetError
-        assert 8 < time.monotonic() - began < 14
+        assert 8 < time.monotonic() - began < 20
 
 
 def test_a_connection_that_is_kept_serves_many_requests(program: Program) -> None:
