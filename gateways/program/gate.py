@@ -3,12 +3,14 @@
 import logging
 from collections.abc import Awaitable, Callable
 
+from gateways.program.ports.limits import Bucket
 from gateways.program.registry import Clock, Refusal, Registry
 from gateways.program.sessions import Session
 from gateways.program.state import State
 from gateways.wire import Grant, Protocol, Untrusted, destination, read_token
 
 log = logging.getLogger(__name__)
+PACE, BURST = 10.0, 100.0  # refusals of strangers, who bring no token of ours, in a second; more are only counted
 Redeem = Callable[[str, str], Awaitable[bool]]  # session id, client's address: is it the first one, says the broker
 
 
@@ -25,6 +27,7 @@ class Gate:
 
     def __init__(self, state: State, registry: Registry, redeem: Redeem, clock: Clock) -> None:
         self.state, self.registry, self.redeem, self.clock = state, registry, redeem, clock
+        self._strangers = Bucket(BURST, clock())
 
     async def admit(self, token: str, protocol: Protocol, *, origin: str, client_ip: str) -> Session:
         """The session that the token opens, used from now on. `origin` is the request's header. Raises Refused."""
@@ -70,9 +73,13 @@ class Gate:
             raise Refused(session.reason, "ended")
 
     def _tell(self, error: Refused, client_ip: str, session_id: str) -> None:
+        at = self.clock()
+        if not session_id and not self._strangers.take(PACE, BURST, at):
+            self.registry.totals.refused += 1
+            return
         extra = {"session": session_id, "code": error.code, "client": client_ip}
         log.warning("session.refused", extra={**extra, "why": str(error)})
-        self.registry.refuse(Refusal(self.clock(), str(error), client_ip, session_id, error.code))
+        self.registry.refuse(Refusal(at, str(error), client_ip, session_id, error.code))
 
 
 def judge(session: Session, grant: Grant, origin: str, client_ip: str) -> None:

@@ -102,7 +102,7 @@ async def serve(settings: Settings) -> bool:
     stop = Stop(gateway)
     runner = web.AppRunner(
         application(house, gateway.broker), access_log=None, keepalive_timeout=KEEP_ALIVE, shutdown_timeout=FAREWELL,
-        max_line_size=HEAD_LIMIT, max_field_size=HEAD_LIMIT,
+        max_line_size=HEAD_LIMIT, max_field_size=HEAD_LIMIT, auto_decompress=False,
     )  # fmt: skip
     await runner.setup()
     assert runner.server is not None  # noqa: S101 - for the type checker

@@ -150,6 +150,15 @@ def test_a_gateway_that_is_being_shut_down_lets_nobody_in(world: World) -> None:
     assert refused(world, world.token(session.opening)) == "draining"
 
 
+def test_a_flood_of_garbage_floods_neither_the_log_nor_the_broker(world: World) -> None:
+    session = world.registry.add(opening())
+    for _ in range(300):
+        with pytest.raises(Refused):
+            admit(world, "garbage")
+    assert (len(world.registry.refused), world.registry.totals.refused) == (100, 300)
+    assert refused(world, world.token(session.opening), origin="https://evil.example.test") == "wrong_origin"
+
+
 @pytest.mark.parametrize("text", ["", ".", "a.b.c", "é" * 50, "e30.e30.e30", "A" * 100_000, "\udca0", NESTED])
 def test_garbage_is_refused(world: World, text: str) -> None:
     assert refused(world, text) == "bad_token"

@@ -1,5 +1,6 @@
 """The broker's pages through the gateway: as they come, both ways, and nobody can pretend to be somebody else."""
 
+import gzip
 import hashlib
 import json
 import secrets
@@ -78,6 +79,14 @@ def test_method_path_and_body_arrive_as_they_were_sent(program: Program, method:
     told = program.ask(method, path, body).told
     assert (told["method"], told["path"], told["size"]) == (method, path, len(body or b""))
     assert told["sha256"] == hashlib.sha256(body or b"").hexdigest()
+
+
+def test_a_compressed_or_empty_body_arrives_as_it_was_sent(program: Program) -> None:
+    program.broker.page = echo
+    packed = gzip.compress(b"x" * 100_000)
+    told = program.ask("POST", "/", packed, {"Content-Encoding": "gzip"}).told
+    assert told["sha256"] == hashlib.sha256(packed).hexdigest()
+    assert program.ask("POST", "/").told["size"] == 0
 
 
 def test_a_body_without_an_announced_length_arrives(program: Program) -> None:
