@@ -146,6 +146,7 @@ class Stop:
             log.error("certificate.bad", extra={"why": str(error)})
             return
         self._gateway.house.figures.certificate = certificate.sha256
+        self._gateway.house.registry.news.set()
         log.info("certificate.loaded", extra={"certificate": certificate.sha256})
 
 

@@ -46,6 +46,21 @@ def test_the_broker_learns_gateway_and_client_from_a_signature(program: Program)
     assert check_forward(header, key, Call("GET", "/desktops/?a=1&b=%20"), at=time.time()) == "127.0.0.1"
 
 
+@pytest.mark.skipif(not socket.has_ipv6 or not Path("/proc/net/if_inet6").exists(), reason="no IPv6 here")
+def test_an_ipv4_client_has_an_ipv4_address_also_where_both_are_served(tmp_path: Path) -> None:
+    broker = Scripted()
+    broker.start()
+    both = Program(broker, tmp_path / "gateway", host="::")
+    try:
+        both.register()
+        assert broker.gateway_key is not None
+        header = came(both)["x-usher-gateway"]
+        assert check_forward(header, broker.gateway_key, Call("GET", "/"), at=time.time()) == "127.0.0.1"
+    finally:
+        both.kill()
+        broker.stop()
+
+
 def test_the_broker_is_asked_as_itself_and_told_what_the_browser_asked_for(program: Program) -> None:
     headers = came(program, Host="desk.example.test:8443")
     assert headers["host"] == f"127.0.0.1:{program.broker.port}"

@@ -108,6 +108,7 @@ def test_given_files_are_shown_and_read_again_at_a_hangup(tmp_path: Path) -> Non
     tls.make(cert, key)
     program = Program(broker, tmp_path / "gateway", "--cert", str(cert), "--key", str(key))
     try:
+        program.register()
         with program.socket() as client:
             assert client.getpeercert(binary_form=True) == ssl.PEM_cert_to_DER_cert(cert.read_text())
         key.write_text("damaged")
@@ -119,6 +120,8 @@ def test_given_files_are_shown_and_read_again_at_a_hangup(tmp_path: Path) -> Non
         wait_for(lambda: bool(program.logged("certificate.loaded")), 3, "a good one is")
         with program.socket() as client:
             assert client.getpeercert(binary_form=True) == ssl.PEM_cert_to_DER_cert(cert.read_text())
+        shown = digest(cert.read_bytes())
+        broker.wait_heard(lambda heard: heard.told["certificate"] == shown, "the broker hears of it at once")
     finally:
         program.kill()
         broker.stop()
