@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -12,6 +11,7 @@ from yarl import URL
 from gateways.program.broker import Broker
 from gateways.program.headers import to_broker, to_browser
 from gateways.program.house import HOUSE, House
+from gateways.program.turns import TooMany, Turns
 from gateways.wire import FORWARD_HEADER, Call, sign_forward
 
 log = logging.getLogger(__name__)
@@ -20,7 +20,7 @@ BODY_LIMIT = 64 * 1024 * 1024  # bytes of what a browser sends
 CHUNK = 65_536
 STALLED = 30  # seconds without a byte from a browser that sends, or to one that reads
 SENDING = 600  # seconds for all of a browser's body
-OF_ONE_CLIENT = 64  # requests under way at a time
+OF_ONE_CLIENT, WAITING, PATIENCE = 64, 1_000, 15  # requests under way, more that wait, and for how many seconds
 NOT_PASSED_ON = ("/agent/", "/gateway/", "/control/", "/viewer/", "/app/", "/metrics")  # machines do not come this way
 
 
@@ -32,27 +32,23 @@ class Trouble(Exception):
         self.status = status
 
 
-class Busy(Counter[str]):
-    """Requests under way, by client."""
+TURNS = web.AppKey("turns", Turns)
 
 
-BUSY = web.AppKey("busy", Busy)
+def turns() -> Turns:
+    """As many requests as one address may have."""
+    return Turns(OF_ONE_CLIENT, WAITING, PATIENCE)
 
 
 async def serve(request: web.Request) -> web.StreamResponse:
     """Whatever is none of our own addresses."""
-    house, busy, client = request.app[HOUSE], request.app[BUSY], request.remote or ""
-    busy[client] += 1
     try:
-        if busy[client] > OF_ONE_CLIENT:
-            raise Trouble(429, "Too many requests from your address at the same time.")
-        return await passed_on(request, house, request.app[BROKER])
+        async with request.app[TURNS].of(request.remote or ""):
+            return await passed_on(request, request.app[HOUSE], request.app[BROKER])
+    except TooMany:
+        return page(Trouble(429, "Too many requests from your address at the same time."))
     except Trouble as error:
         return page(error)
-    finally:
-        busy[client] -= 1
-        if not busy[client]:
-            del busy[client]
 
 
 async def passed_on(request: web.Request, house: House, broker: Broker) -> web.StreamResponse:

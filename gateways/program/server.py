@@ -45,7 +45,7 @@ VIEWERS: Mapping[str, Handler] = {"rdp": rdp.serve, "vnc": vnc.serve, "ssh": ssh
 def application(house: House, broker: Broker) -> web.Application:
     """Every address of a gateway."""
     app = web.Application(client_max_size=control.BODY_LIMIT, middlewares=[watch, true_address])
-    app[HOUSE], app[pages.BROKER], app[pages.BUSY] = house, broker, pages.Busy()
+    app[HOUSE], app[pages.BROKER], app[pages.TURNS] = house, broker, pages.turns()
     control.routes(app)
     for protocol, serve in VIEWERS.items():
         app.router.add_get(f"/viewer/v1/{protocol}", serve, allow_head=False)

@@ -1,16 +1,19 @@
 """The broker's pages through the gateway: as they come, both ways, and nobody can pretend to be somebody else."""
 
+import asyncio
 import gzip
 import hashlib
 import json
 import secrets
 import socket
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from gateways.program.turns import TooMany, Turns
 from gateways.wire import Call, check_forward, forwarded_by
 from tests.gateway_program.running import Program
 from tests.gateway_program.scripted import Request, Scripted
@@ -287,11 +290,12 @@ def test_a_broker_that_speaks_no_http_is_away(tmp_path: Path, fresh: tuple[Scrip
     assert program.ask("GET", "/").status == 502
 
 
-def test_one_address_cannot_take_all_connections_to_the_broker(program: Program) -> None:
-    go_on: list[bool] = []
+def test_of_one_address_more_than_enough_requests_wait_for_their_turn(program: Program) -> None:
+    go_on, there = threading.Event(), threading.Semaphore(0)
 
     def held(request: Request) -> None:
-        wait_for(lambda: bool(go_on), 10, "let go")
+        there.release()
+        go_on.wait(15)
         request.say(200, b"")
 
     program.broker.page = held
@@ -299,13 +303,29 @@ def test_one_address_cannot_take_all_connections_to_the_broker(program: Program)
     try:
         for client in clients:
             client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-        refused = 0
-        for client in clients[64:]:
-            refused += client.recv(100).startswith(b"HTTP/1.1 429")
-        assert refused == 6
-        go_on.append(True)
-        assert all(client.recv(100).startswith(b"HTTP/1.1 200") for client in clients[:64])
+        assert all(there.acquire(timeout=10) for _ in range(64))
+        assert not there.acquire(timeout=0.3)
+        go_on.set()
+        assert all(client.recv(100).startswith(b"HTTP/1.1 200") for client in clients)
     finally:
-        go_on.append(True)
+        go_on.set()
         for client in clients:
             client.close()
+
+
+def test_who_finds_no_turn_in_time_or_no_room_to_wait_is_sent_away() -> None:
+    turns = Turns(at_a_time=1, waiting=1, patience=0.05)
+
+    async def take(address: str) -> str:
+        try:
+            async with turns.of(address):
+                await asyncio.sleep(0.2)
+                return "had a turn"
+        except TooMany:
+            return "too many"
+
+    async def story() -> list[str]:
+        return await asyncio.gather(*(take(address) for address in ("a", "a", "a", "b")))
+
+    assert asyncio.run(story()) == ["had a turn", "too many", "too many", "had a turn"]
+    assert len(turns) == 0

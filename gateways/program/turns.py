@@ -1,0 +1,52 @@
+"""Everybody gets a turn: of one address so many at a time, more wait a while, and too many are sent away."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+
+class TooMany(Exception):
+    """No turn came in time."""
+
+
+class Turns:
+    """`at_a_time` for each address; those beyond wait for `patience` seconds, `waiting` of them at most.
+
+    One address may be a whole office: that is why they wait and are not refused at once.
+    """
+
+    def __init__(self, at_a_time: int, waiting: int, patience: float) -> None:
+        self.at_a_time, self.most, self.patience = at_a_time, at_a_time + waiting, patience
+        self._doors: dict[str, asyncio.Semaphore] = {}
+        self._here: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._here)
+
+    @asynccontextmanager
+    async def of(self, address: str) -> AsyncIterator[None]:
+        """A turn. Raises TooMany."""
+        if self._here.get(address, 0) >= self.most:
+            raise TooMany
+        self._here[address] = self._here.get(address, 0) + 1
+        door = self._doors.setdefault(address, asyncio.Semaphore(self.at_a_time))
+        try:
+            await self._wait(door)
+            try:
+                yield
+            finally:
+                door.release()
+        finally:
+            self._leave(address)
+
+    async def _wait(self, door: asyncio.Semaphore) -> None:
+        try:
+            async with asyncio.timeout(self.patience):
+                await door.acquire()
+        except TimeoutError:
+            raise TooMany from None
+
+    def _leave(self, address: str) -> None:
+        self._here[address] -= 1
+        if not self._here[address]:
+            del self._here[address], self._doors[address]
