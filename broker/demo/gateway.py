@@ -13,6 +13,7 @@ from gateways.program.tls import Certificate
 from gateways.registration import PORT
 from gateways.services import ask_for_check
 from gateways.wire import public_key, public_text
+from plans.models import ProtocolChoice, ProtocolPlan
 
 NAME = "Corp gateway"
 
@@ -40,7 +41,21 @@ def introduce(folder: Path, place: str) -> str:
     state.learn(uid=str(row.uid), broker_key=public_key(broker_public_key()))
     audit.record("demo.seeded", f"The demo's gateway: {row} at {place}.", subject=row)
     ask_for_check(row, soon=False)  # its own first word asks for one at once
+    in_the_browser(row)
     return f"Gateway: {row} at {place}."
+
+
+def in_the_browser(row: Gateway) -> None:
+    """The Default protocol plan opens desktops in the browser, by this gateway, and gives files where it is away (SPEC
+    13.8, step 7). A plan that somebody has changed stays as it is."""
+    web = ProtocolChoice.objects.filter(plan__is_default=True, client=ProtocolChoice.Client.WEB)
+    files = web.filter(protocol=ProtocolChoice.Protocol.RDP, priority=1, gateway=None, cluster=None)
+    if web.count() != 1 or not files.update(priority=2):
+        return
+    plan = ProtocolPlan.objects.get(is_default=True)
+    plan.choices.create(
+        client=ProtocolChoice.Client.WEB, protocol=ProtocolChoice.Protocol.HTML5_RDP, priority=1, gateway=row
+    )
 
 
 def followed(row: Gateway, place: str) -> str:

@@ -11,6 +11,20 @@ BEHIND = "main .page-actions a[href], main tbody tr:first-child a.name, main nav
 WORLD = 90.0  # seconds for what machines need: a WorkSpace that is made, started or stopped
 
 
+def by_file(user: Page) -> None:
+    """Connect by a connection file, from the card's menu: Connect itself leads to the desktop in the browser."""
+    button = user.get_by_role("button", name="Connect by an RDP file").first
+    if not button.is_visible():  # a download leaves the menu open
+        user.get_by_label("More for").first.click()
+    button.click()
+
+
+def in_the_browser(user: Page, timeout: float = WORLD * 1000) -> None:
+    """Wait until the desktop is there, in the page."""
+    user.wait_for_url("**/launches/*/viewer/", timeout=timeout)
+    expect(user.locator("#viewer")).to_have_attribute("data-state", "connected", timeout=timeout)
+
+
 def choose(page: Page, label: str) -> None:
     """An entry of the menu."""
     page.get_by_role("navigation", name="Main").get_by_role("link", name=label, exact=True).click()

@@ -35,7 +35,7 @@ def test_from_an_empty_directory_to_a_stopped_workspace_that_is_still_assigned(v
     step_10_policy(admin)
     step_11_assignment_rule(admin)
     step_12_test_login(admin, desktop)
-    user = visitors.signs_in(LOGIN, DOMAIN)
+    user = visitors.signs_in(LOGIN, DOMAIN, **visitors.through_the_gateway)
     step_13_reconnect(admin, user, desktop)
     step_14_log_out(admin, user, desktop, demo)
     step_14_next_sign_in_starts_it(visitors, desktop)
@@ -139,8 +139,11 @@ def step_7_protocol_plan(admin: Page) -> None:
     hand.choose(admin, "Protocol Plans")
     hand.row(admin, "Default").get_by_role("link", name="Edit").click()
     client = hand.group(admin, "Web client")
-    client.get_by_label("Priority").select_option("1")
-    file = client.get_by_label("Configuration file")
+    client.get_by_label("HTML5 RDP: Priority").select_option("1")
+    client.get_by_label("HTML5 RDP: Gateway").select_option(label="Corp gateway")
+    expect(client.get_by_label("HTML5 RDP: Sign the user in")).to_be_checked()
+    client.get_by_label("RDP: Priority", exact=True).select_option("2")
+    file = client.get_by_label("RDP: Configuration file")
     file.fill(f"{file.input_value().rstrip()}\nprompt for credentials:i:1\n")
     hand.save(admin, "Default")
 
@@ -216,8 +219,15 @@ def step_12_test_login(admin: Page, desktop: str) -> None:
 
 def step_13_reconnect(admin: Page, user: Page, desktop: str) -> None:
     expect(user.get_by_role("heading", level=1)).to_have_text("Your desktops")
+    user.get_by_role("button", name="Reconnect").click()
+    hand.in_the_browser(user)
+    sessions = admin.context.new_page()
+    sessions.goto("/resources/sessions/gateways/")
+    hand.comes(hand.row(sessions, PERSON).filter(has_text="HTML5 RDP").filter(has_text="Corp gateway"), 20)
+    sessions.close()
+    user.goto("/desktops/")
     with user.expect_download() as coming:
-        user.get_by_role("button", name="Reconnect").click()
+        hand.by_file(user)
     lines = rdp_lines(coming.value)
     assert re.fullmatch(r"full address:s:127\.\d+\.\d+\.\d+(:\d+)?", next(each for each in lines if "full add" in each))
     assert f"username:s:LAB\\{LOGIN}" in lines
@@ -262,11 +272,10 @@ def aws_states(demo: Demo) -> list[str]:
 
 
 def step_14_next_sign_in_starts_it(visitors: Visitors, desktop: str) -> None:
-    user = visitors.signs_in(LOGIN, DOMAIN)
-    with user.expect_download(timeout=hand.WORLD * 1000) as coming:
-        user.get_by_role("button", name="Reconnect").click()
-        steps = user.get_by_role("listitem")
-        for name in ("Assigning", "Starting", "Waiting for agent", "Connecting"):
-            expect(steps.filter(has_text=name)).to_be_visible()
-    assert f"username:s:LAB\\{LOGIN}" in rdp_lines(coming.value)
+    user = visitors.signs_in(LOGIN, DOMAIN, **visitors.through_the_gateway)
+    user.get_by_role("button", name="Reconnect").click()
+    steps = user.get_by_role("listitem")
+    for name in ("Assigning", "Starting", "Waiting for agent", "Opening gateway", "Connecting"):
+        expect(steps.filter(has_text=name)).to_be_visible()
+    hand.in_the_browser(user)
     assert aws_states(visitors.demo) == ["AVAILABLE"]

@@ -9,6 +9,8 @@ from gateways.keys import broker_public_key
 from gateways.models import Gateway
 from gateways.program.state import State
 from gateways.wire import public_text
+from plans.models import ProtocolChoice
+from tests import make
 
 pytestmark = pytest.mark.django_db
 
@@ -19,6 +21,25 @@ def test_each_knows_the_others_key(tmp_path: Path) -> None:
     assert (row.public_key, row.certificate_sha256 != "") == (public_text(state.key), True)
     assert state.broker_key is not None
     assert (state.uid, public_text(state.broker_key)) == (str(row.uid), broker_public_key())
+
+
+def web() -> list[tuple[str, int | None, str]]:
+    """What the Default plan uses for the web client."""
+    rows = ProtocolChoice.objects.filter(plan__is_default=True, client="web").order_by("priority")
+    return [(row.protocol, row.priority, str(row.through or "")) for row in rows]
+
+
+def test_the_default_plan_opens_desktops_in_the_browser_by_it_and_gives_files_else(tmp_path: Path) -> None:
+    make.defaults()
+    introduce(tmp_path / "gateway", "127.0.0.1:8443")
+    assert web() == [("html5_rdp", 1, "Corp gateway"), ("rdp", 2, "")]
+
+
+def test_a_plan_that_somebody_has_changed_stays_as_it_is(tmp_path: Path) -> None:
+    make.defaults()
+    ProtocolChoice.objects.filter(client="web").update(priority=3)
+    introduce(tmp_path / "gateway", "127.0.0.1:8443")
+    assert web() == [("rdp", 3, "")]
 
 
 def test_at_the_next_start_its_port_is_followed(tmp_path: Path) -> None:
