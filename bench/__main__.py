@@ -10,7 +10,7 @@ from django.test.utils import setup_databases, setup_test_environment, teardown_
 import broker.celery  # noqa: F401 - what core.jobs.wake() sends goes through it
 from tests import services
 
-NAMES = ("offers", "events", "endpoint", "lending", "reaction", "storm", "forwarding", "viewer", "first_frame")
+NAMES = ("offers", "events", "endpoint", "lending", "reaction", "storm", "forwarding", "viewer", "first_frame", "fuzz")
 
 
 def main(names: list[str]) -> None:

@@ -141,7 +141,10 @@ async def down(visit: Visit, desktop: Desktop, talk: Conversation) -> Ending:
         except OSError:
             return gone(talk)
         except Garbled as error:
-            return f"The desktop sent what the gateway does not understand: {error}.", "desktop"
+            words = (
+                f"The desktop sent what the gateway does not understand: {error}. The compatible viewer may show it."
+            )
+            return words, "desktop"
         if not data:
             return gone(talk)
         desktop.writer.writelines(moves.desktop)

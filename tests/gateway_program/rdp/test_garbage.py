@@ -1,5 +1,6 @@
 """Whatever comes: each reader answers or raises Garbled, in bounded time and memory. The budget is fixed."""
 
+import os
 import ssl
 import struct
 from collections.abc import Callable
@@ -19,7 +20,10 @@ from tests.gateway_program.rdp.bridge import ask
 from tests.gateway_program.rdp.samples import MAIN, down, message, up
 from tests.gateway_program.rdp_servers import certificate
 
-BUDGET = settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+EXAMPLES = int(os.environ.get("USHER_FUZZ", "200"))  # `python -m bench fuzz` takes its time
+BUDGET = settings(
+    max_examples=EXAMPLES, deadline=None, derandomize=EXAMPLES == 200, suppress_health_check=list(HealthCheck)
+)
 WHO = Credentials("alice", "CORP", "secret")
 BITMAP = bitmaps.Bitmap(0, 0, 30, 7, 32, 8, 16, 0x401, rle.encode(bytes(512), 2))
 PLANAR = replace(BITMAP, bits=32, data=b"\x30" + b"\x02\x02" * 24)

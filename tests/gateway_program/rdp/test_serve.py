@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 from contextlib import suppress
 from pathlib import Path
 
@@ -78,6 +79,39 @@ async def test_a_host_that_is_down(tmp_path: Path) -> None:
         _socket, heard = await answered(here, token)
         assert heard.error == {"code": 1, "winsock": cleanpath.REFUSED_BY_HOST}
         await ends(session, "desktop", "nothing listens")
+
+
+def test_a_host_that_does_not_even_refuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dial, "CONNECT_SECONDS", 0.3)
+
+    @in_loop
+    async def tell() -> None:
+        async with stage(tmp_path, "rdp", serve.serve) as here:
+            with socket.socket() as full, socket.socket() as first, socket.socket() as second:
+                full.bind(("127.0.0.1", 0))
+                full.listen(0)
+                for each in (first, second):  # nobody accepts them, so there is no room for a third
+                    each.setblocking(False)
+                    each.connect_ex(full.getsockname())
+                session, token = here.open(port=full.getsockname()[1])
+                _socket, heard = await answered(here, token)
+            assert heard.error == {"code": 1, "winsock": cleanpath.NO_ANSWER}
+            await ends(session, "desktop", "does not answer")
+
+    tell()
+
+
+@in_loop
+async def test_a_desktop_that_sends_nonsense_later_is_told_in_words(tmp_path: Path) -> None:
+    async def story(peer: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await peers.plain_until_info(peer, reader, writer)
+        writer.write(b"\x00\x09\x81\x20\x04\x00\x01\x00\x00\x00"[:9])  # a bitmap, compressed as a whole
+        await reader.read()
+
+    async with stage(tmp_path, "rdp", serve.serve) as here, peer(tmp_path, story) as desktop:
+        session, socket = await working(here, desktop)
+        await ends(session, "desktop", "The compatible viewer may show it")
+        await over(socket)
 
 
 @in_loop
@@ -248,6 +282,7 @@ async def test_a_huge_message_ends_it(tmp_path: Path) -> None:
         with suppress(ConnectionError):
             await socket.send_bytes(bytes(5 << 20))
         await ends(session, "gateway", "browser")
+        socket._response.close()
 
 
 @in_loop
@@ -274,6 +309,7 @@ async def test_a_browser_that_does_not_read_holds_up_its_desktop_and_nothing_els
         here.world.registry.close([session.id], "Your rights have ended.", "broker")
         async with asyncio.timeout(SOON):
             await desktop.gone.wait()
+        socket._response.close()  # it has read of no end
 
 
 @in_loop
@@ -296,3 +332,4 @@ async def test_a_desktop_that_does_not_read_holds_up_its_browser(tmp_path: Path)
         async with asyncio.timeout(SOON + viewing.PART_SECONDS):
             while session.connections:
                 await asyncio.sleep(0)
+        socket._response.close()
