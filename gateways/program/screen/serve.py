@@ -41,13 +41,12 @@ async def serve(request: web.Request) -> web.WebSocketResponse:
 
 
 async def talk(visit: Visit) -> Ending:
-    """Look whether the desktop is the right one and lets us in, render it, and pass on what is rendered."""
+    """Render the desktop, if it is the right one and lets us in, and pass on what is rendered."""
     session, settings = visit.session, visit.house.settings
     found = programs(lambda name: shutil.which(name, path=PATH))
     running = sum(each.opening.protocol == "screen" and each.used_at > 0 for each in visit.house.registry.live())
     if running > settings.screens:
         raise Failed(f"This gateway renders {settings.screens} screens already. Choose the other viewer.", "limit")
-    await let_in(session)
     try:
         with folder(settings.data) as path:
             return await rendered(visit, found, path)
@@ -76,11 +75,15 @@ def size_of(visit: Visit) -> tuple[int, int]:
 
 
 async def rendered(visit: Visit, found: Programs, path: Path) -> Ending:
-    """Start both programs, and pass bytes until one of them ends, or the page. Nothing is left."""
+    """Start both programs, and pass bytes until one of them ends, or the page. Nothing is left.
+
+    The desktop is asked while the VNC server gets ready.
+    """
     session, megabytes, size = visit.session, visit.house.settings.screen_memory, size_of(visit)
     async with children() as running:
         server = await start(server_command(found.server, session.opening, size), environment(path), megabytes)
         running.append(server)
+        await let_in(session)
         display = await display_of(server)
         note_display(path, display)
         command = client_command(found.client, session.opening, session.certificate, size)

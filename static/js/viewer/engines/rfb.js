@@ -39,6 +39,7 @@ export async function connect(host, options, events) {
   firstFrame(canvas, events.onFrame);
   return {
     ...actions(rfb, canvas, options),
+    fits: options.protocol === "vnc",
     width: canvas.width,
     height: canvas.height,
     focus: () => rfb.focus({ preventScroll: true }),
