@@ -42,7 +42,7 @@ async def serve(request: web.Request) -> web.WebSocketResponse:
 
 async def talk(visit: Visit) -> Ending:
     """Render the desktop, if it is the right one and lets us in, and pass on what is rendered."""
-    session, settings = visit.session, visit.house.settings
+    settings = visit.house.settings
     found = programs(lambda name: shutil.which(name, path=PATH))
     running = sum(each.opening.protocol == "screen" and each.used_at > 0 for each in visit.house.registry.live())
     if running > settings.screens:
