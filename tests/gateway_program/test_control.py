@@ -153,6 +153,7 @@ def test_what_is_too_much_or_no_post_is_refused(program: Program) -> None:
     assert program.ask("GET", "/control/v1/status").status == 404
 
 
+@pytest.mark.slow
 def test_limits_are_a_conflict_in_words(tmp_path: Path, broker: Scripted) -> None:
     program = Program(broker, tmp_path / "gateway", "--sessions", "2", "--sessions-per-user", "1")
     try:
@@ -165,6 +166,7 @@ def test_limits_are_a_conflict_in_words(tmp_path: Path, broker: Scripted) -> Non
         program.kill()
 
 
+@pytest.mark.slow
 def test_every_port_used_is_a_conflict_in_words(tmp_path: Path, broker: Scripted) -> None:
     program = Program(broker, tmp_path / "gateway", "--ports", f"{FIRST_PORT}-{FIRST_PORT + 1}")
     try:
@@ -187,6 +189,7 @@ def test_nobody_who_comes_in_time_ends_the_session(program: Program) -> None:
     )
 
 
+@pytest.mark.slow
 def test_without_the_brokers_key_nothing_is_obeyed(tmp_path: Path) -> None:
     away = Scripted()
     away.start()

@@ -108,12 +108,14 @@ def test_a_second_signal_does_not_wait_and_the_broker_hears_of_the_end(patient: 
     assert [(each["id"], each["by"]) for each in last["closed"]] == [(session, "gateway")]
 
 
+@pytest.mark.slow
 def test_without_sessions_it_waits_for_nobody_and_its_ports_are_closed(patient: Program) -> None:
     assert patient.end(signal.SIGINT) == 0
     with pytest.raises(ConnectionRefusedError):
         patient.socket()
 
 
+@pytest.mark.slow
 def test_it_ends_also_while_the_broker_hangs(fresh: tuple[Scripted, Program]) -> None:
     broker, program = fresh
     release = threading.Event()

@@ -49,6 +49,7 @@ def test_the_broker_learns_gateway_and_client_from_a_signature(program: Program)
     assert check_forward(header, key, Call("GET", "/desktops/?a=1&b=%20"), at=time.time()) == "127.0.0.1"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not socket.has_ipv6 or not Path("/proc/net/if_inet6").exists(), reason="no IPv6 here")
 def test_an_ipv4_client_has_an_ipv4_address_also_where_both_are_served(tmp_path: Path) -> None:
     broker = Scripted()
@@ -253,6 +254,7 @@ def test_too_large_a_body_without_an_announced_length_is_cut_off(program: Progra
         assert client.recv(1000).startswith(b"HTTP/1.1 413")
 
 
+@pytest.mark.slow
 def test_while_the_broker_is_away_a_person_can_read_so(fresh: tuple[Scripted, Program]) -> None:
     broker, program = fresh
     assert program.ask("GET", "/").body == b"a page"
@@ -268,6 +270,7 @@ def test_while_the_broker_is_away_a_person_can_read_so(fresh: tuple[Scripted, Pr
     wait_for(lambda: program.ask("GET", "/").status == 200, 5, "pages again")
 
 
+@pytest.mark.slow
 def test_before_the_broker_was_ever_there_a_person_can_read_so(tmp_path: Path) -> None:
     broker = Scripted()
     broker.start()
@@ -279,6 +282,7 @@ def test_before_the_broker_was_ever_there_a_person_can_read_so(tmp_path: Path) -
         program.kill()
 
 
+@pytest.mark.slow
 def test_a_broker_that_speaks_no_http_is_away(tmp_path: Path, fresh: tuple[Scripted, Program]) -> None:
     broker, program = fresh
 

@@ -60,6 +60,7 @@ def test_what_cannot_be_meant_is_refused_by_its_name(arguments: list[str]) -> No
         load(arguments)
 
 
+@pytest.mark.slow
 def test_the_command_line_says_it_in_one_line(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "gateways.program", "--broker", "nonsense", "--data", str(tmp_path)]
     done = subprocess.run(command, cwd=BASE_DIR, capture_output=True, text=True, check=False)
@@ -67,6 +68,7 @@ def test_the_command_line_says_it_in_one_line(tmp_path: Path) -> None:
     assert done.stderr.startswith("usher-gateway: --broker must be an address")
 
 
+@pytest.mark.slow
 def test_a_port_in_use_and_a_damaged_state_are_said_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "gateway.json").write_text("{")
     command = [sys.executable, "-m", "gateways.program", *BROKER, "--data", str(tmp_path), "--listen", "127.0.0.1:0"]

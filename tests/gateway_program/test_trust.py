@@ -37,6 +37,7 @@ def digest(pem: bytes) -> str:
     return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem.decode())).hexdigest()
 
 
+@pytest.mark.slow
 def test_a_broker_with_its_own_ca_is_known_by_the_hash_of_it(tmp_path: Path) -> None:
     context, ca = served(tmp_path / "ca")
     broker = Scripted(context=context, ca=ca)
@@ -50,6 +51,7 @@ def test_a_broker_with_its_own_ca_is_known_by_the_hash_of_it(tmp_path: Path) -> 
         broker.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", [True, False])
 def test_another_ca_or_an_unknown_one_is_not_trusted(tmp_path: Path, given: bool) -> None:
     context, _ca = served(tmp_path / "ca")
@@ -101,6 +103,7 @@ def test_a_certificate_is_made_once_and_again_before_it_ends(tmp_path: Path) -> 
         assert tls.Certificate(settings).sha256 != first
 
 
+@pytest.mark.slow
 def test_given_files_are_shown_and_read_again_at_a_hangup(tmp_path: Path) -> None:
     broker = Scripted()
     broker.start()
@@ -137,6 +140,7 @@ def test_files_that_do_not_belong_together_are_named(tmp_path: Path) -> None:
         tls.Certificate(load([*words, "--cert", str(tmp_path / "missing.crt"), "--key", str(tmp_path / "b.key")]))
 
 
+@pytest.mark.slow
 def test_it_imports_no_django_and_no_database() -> None:
     asked = "import sys, gateways.program.__main__; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", asked], cwd=BASE_DIR, capture_output=True, text=True, check=True)
