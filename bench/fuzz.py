@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 
-EXAMPLES = 5_000
+EXAMPLES = 2_000
 TESTS = "tests/gateway_program/rdp/test_garbage.py"
 
 

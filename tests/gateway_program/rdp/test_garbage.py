@@ -20,9 +20,9 @@ from tests.gateway_program.rdp.bridge import ask
 from tests.gateway_program.rdp.samples import MAIN, down, message, up
 from tests.gateway_program.rdp_servers import certificate
 
-EXAMPLES = int(os.environ.get("USHER_FUZZ", "200"))  # `python -m bench fuzz` takes its time
+EXAMPLES = int(os.environ.get("USHER_FUZZ", "100"))  # `python -m bench fuzz` takes its time
 BUDGET = settings(
-    max_examples=EXAMPLES, deadline=None, derandomize=EXAMPLES == 200, suppress_health_check=list(HealthCheck)
+    max_examples=EXAMPLES, deadline=None, derandomize=EXAMPLES == 100, suppress_health_check=list(HealthCheck)
 )
 WHO = Credentials("alice", "CORP", "secret")
 BITMAP = bitmaps.Bitmap(0, 0, 30, 7, 32, 8, 16, 0x401, rle.encode(bytes(512), 2))
