@@ -116,15 +116,20 @@ async def connected(host: str, port: int) -> AsyncIterator[Line]:
     """TCP to a desktop, until the block ends. Raises NoDesktop."""
     line = Line(host)
     try:
-        await asyncio.wait_for(line.connect(host, port), CONNECT_SECONDS)
-    except OSError as error:  # TimeoutError is one
-        line.close()
-        words, winsock = TROUBLES.get(error.errno or 0, TROUBLES[errno.ETIMEDOUT])
-        raise NoDesktop(words, Failure(winsock=winsock)) from None
-    try:
+        await reached(line, host, port)
         yield line
     finally:
         line.close()
+
+
+async def reached(line: Line, host: str, port: int) -> None:
+    """Raises NoDesktop."""
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            await line.connect(host, port)
+    except OSError as error:  # TimeoutError is one
+        words, winsock = TROUBLES.get(error.errno or 0, TROUBLES[errno.ETIMEDOUT])
+        raise NoDesktop(words, Failure(winsock=winsock)) from None
 
 
 async def secured(session: Session, who: Credentials, line: Line) -> Desktop:
