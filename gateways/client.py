@@ -30,6 +30,10 @@ class Unreachable(Trouble):
     """Nothing answers there, or not in time."""
 
 
+class NoGateway(Trouble):
+    """Something answers there, and it is something else."""
+
+
 class Stranger(Trouble):
     """What answers shows another certificate than the pinned one; `shown` is that one's SHA-256."""
 
@@ -80,7 +84,7 @@ class Hurried(ssl.SSLSocket):
         made = context.wrap_socket(plain, server_hostname=host)
         assert isinstance(made, cls)  # noqa: S101 - it is the context's class
         made.ends = ends
-        return hurried(made, ends)
+        return made
 
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
         """Read, until the end."""
@@ -99,7 +103,7 @@ def hurried(connection: Connection, ends: float) -> Connection:
 def control(place: Place, gateway: str, key: Ed25519PrivateKey, name: str, told: Mapping[str, Any]) -> dict[str, Any]:
     """What a gateway answers to `POST /control/v1/<name>`, signed with the broker's key for this gateway alone.
 
-    Raises Unreachable, Stranger (nothing was sent then) or Refusal.
+    Raises Unreachable, NoGateway, Stranger (nothing was sent then) or Refusal.
     """
     return signed(place, gateway, key, name, json.dumps(told).encode())[0]
 
@@ -116,13 +120,13 @@ def signed(place: Place, gateway: str, key: Ed25519PrivateKey, name: str, body: 
 
 
 def read(answer: Answer, place: Place) -> dict[str, Any]:
-    """The JSON object of an answer. Raises Refusal."""
+    """The JSON object of an answer. Raises Refusal and NoGateway."""
     try:
         said = json.loads(answer.body)
     except ValueError:
         said = None
     if not isinstance(said, dict):
-        raise Refusal(f"What answers at {place} is not a gateway: it said {answer.status} and no JSON.", answer.status)
+        raise NoGateway(f"What answers at {place} is not a gateway: it said {answer.status} and no JSON.")
     if answer.status != 200:
         words = str(said.get("detail") or said.get("error") or answer.status)[:300]
         raise Refusal(words, answer.status, str(said.get("error", ""))[:40])
@@ -138,16 +142,21 @@ def ask(place: Place, call: Call, headers: Mapping[str, str]) -> Answer:
     ends = time.monotonic() + SECONDS
     try:
         return exchange(place, call, headers, ends)
-    except (OSError, HTTPException) as error:
+    except ssl.SSLError as error:
+        raise NoGateway(f"What answers at {place} does not speak TLS.") from error
+    except HTTPException as error:
+        raise NoGateway(f"What answers at {place} is not a gateway.") from error
+    except OSError as error:
         raise Unreachable(words_for(error, place)) from error
 
 
 def exchange(place: Place, call: Call, headers: Mapping[str, str], ends: float) -> Answer:
     """Connect, look at the certificate, send, read. Raises OSError, HTTPException and Stranger."""
     with (
-        hurried(socket.create_connection((place.host, place.port), timeout=SECONDS), ends) as plain,
-        Hurried.over(plain, place.host, ends) as secured,
+        socket.create_connection((place.host, place.port), timeout=SECONDS) as plain,
+        Hurried.over(hurried(plain, ends), place.host, ends) as secured,
     ):
+        hurried(secured, ends)
         shown = hashlib.sha256(secured.getpeercert(binary_form=True) or b"").hexdigest()
         if place.certificate and shown != place.certificate:
             raise Stranger(f"What answers at {place} shows another certificate than the one that is pinned.", shown)
@@ -161,7 +170,7 @@ def exchange(place: Place, call: Call, headers: Mapping[str, str], ends: float) 
     return Answer(response.status, body, shown)
 
 
-def words_for(error: Exception, place: Place) -> str:
+def words_for(error: OSError, place: Place) -> str:
     """Why nothing was answered."""
     match error:
         case socket.gaierror():
@@ -170,8 +179,4 @@ def words_for(error: Exception, place: Place) -> str:
             return f"Nothing answers at {place}: the connection is refused."
         case TimeoutError():
             return f"Nothing answers at {place} within {SECONDS:.0f} seconds. Is a firewall in between?"
-        case ssl.SSLError():
-            return f"What answers at {place} does not speak TLS."
-        case OSError():
-            return f"{place} cannot be reached: {error.strerror or error}."
-    return f"What answers at {place} is not a gateway."
+    return f"{place} cannot be reached: {error.strerror or error}."

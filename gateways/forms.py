@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from broker.core.addresses import name_problem, with_port
 from broker.core.forms import PageForm, Section
 from gateways import checks, registration
-from gateways.client import Stranger, Trouble, Unreachable
+from gateways.client import Trouble, Unreachable
 from gateways.models import Gateway, GatewayCluster, SourceFilter
 from gateways.registration import Met
 
@@ -97,7 +97,7 @@ class GatewayForm(PageForm):
             self.met = registration.introduce(self.instance)
         except Unreachable as error:
             self.silence = str(error)
-        except (Stranger, Trouble) as error:
+        except Trouble as error:
             self.add_error(field, str(error))
 
     def save(self, commit: bool = True) -> Any:

@@ -12,7 +12,7 @@ from broker.core.addresses import with_port
 from broker.core.clock import now
 from broker.core.jobs import Wish, enqueue
 from broker.core.models import ref
-from gateways.client import CONTROL, Place, Refusal, Stranger, signed
+from gateways.client import CONTROL, NoGateway, Place, Refusal, Stranger, signed
 from gateways.keys import broker_key
 from gateways.models import Gateway
 from gateways.wire import BROKER, Call, Untrusted, check_call, public_key
@@ -45,8 +45,8 @@ def place_of(gateway: Gateway, *, pinned: bool = True) -> Place:
 def meet(gateway: Gateway) -> Met:
     """Say hello at the gateway's address, whatever certificate it shows.
 
-    Raises Unreachable; Refusal where what answers is no gateway, cannot prove its key, serves another broker, or where
-    somebody in between opens the connection.
+    Raises Unreachable; NoGateway; Refusal where it cannot prove its key, serves another broker, or where somebody in
+    between opens the connection.
     """
     place = place_of(gateway, pinned=False)
     body = json.dumps({"gateway": str(gateway.uid), "nonce": secrets.token_urlsafe(16)}).encode()
@@ -66,22 +66,20 @@ def meet(gateway: Gateway) -> Met:
 
 def explained(no: Refusal, place: Place) -> Refusal:
     """A refusal of the first word, and what to do."""
-    if no.status == 404 or not no.code:
-        return Refusal(f"What answers at {place} is not a gateway: it said {no.status}.", no.status)
     hint = " Was the gateway started with --broker and the address of this broker?" if no.status in {401, 503} else ""
     return Refusal(f"The gateway at {place} refuses: {no}{hint}", no.status, no.code)
 
 
 def understood(said: dict[str, Any], certificate: str, place: Place) -> Met:
-    """The answer of the first word, looked at. Raises Refusal."""
+    """The answer of the first word, looked at. Raises NoGateway."""
     try:
         first, last = said["ports"]
         numbers = [int(each) for each in (first, last, said["ports_free"], said["sessions"])]
         public_key(str(said["key"]))
     except (KeyError, TypeError, ValueError):
-        raise Refusal(f"What answers at {place} is not a gateway: its answer has another form.", 200) from None
+        raise NoGateway(f"What answers at {place} is not a gateway: its answer has another form.") from None
     if not all(0 <= number < 2**31 for number in numbers):
-        raise Refusal(f"What answers at {place} is not a gateway: its figures make no sense.", 200)
+        raise NoGateway(f"What answers at {place} is not a gateway: its figures make no sense.")
     return Met(str(said["key"]), certificate, str(said.get("version", ""))[:40], *numbers)
 
 
@@ -124,7 +122,7 @@ def differs(row: Gateway, met: Met) -> str:
 def introduce(row: Gateway) -> Met:
     """Say hello for a form: the row, not saved yet, learns who answered, or pins it at the first time.
 
-    Raises Unreachable; Refusal and Stranger, in words to stand beside the address.
+    Raises Unreachable; any other Trouble in words to stand beside the address.
     """
     place = place_of(row)
     for other in Gateway.objects.exclude(pk=row.pk):

@@ -18,7 +18,7 @@ class GatewayTable(PageTable):
     version = BriefColumn(verbose_name="Version")
     heard_at = TimeColumn(verbose_name="Last heard")
 
-    optional = ("cluster", "ports_free")
+    optional = ("cluster", "ports_free", "version")
 
 
 class GatewayClusterTable(PageTable):

@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from broker.demo.directory import certificates
 from gateways import checks
 from gateways.keys import broker_public_key
 from gateways.models import Gateway
 from tests.gateways.scripted import Scripted, listening
+from tests.services import wait_for
 
 
 @pytest.fixture(scope="session")
@@ -41,3 +43,16 @@ def registered(scripted: Scripted, **fields: Any) -> Gateway:
     row.refresh_from_db()
     assert row.is_up, said
     return row
+
+
+def all_answered() -> None:
+    """After a gateway program's end: what it had asked last is answered, as emptying the tables would meet it."""
+    wait_for(lambda: all(idle() for _ in range(3)), 10, "what the gateway had asked last is answered")
+
+
+def idle() -> bool:
+    """Whether the broker's server does nothing in the database."""
+    busy = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state <> 'idle'"
+    with connection.cursor() as cursor:
+        cursor.execute(f"{busy} AND pid <> pg_backend_pid()")
+        return bool(cursor.fetchone()[0] == 0)

@@ -34,6 +34,7 @@ class Scripted:
         self.uid, self.port = "", 0
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.says: dict[str, Callable[[dict[str, Any]], Answer]] = {}
+        self.garbage = b""  # what it says in place of JSON
         self.drip = 0.0  # seconds between two bytes of an answer
 
     @property
@@ -81,7 +82,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         status, said = self.gateway.answer(self.path, self.headers.get("Authorization", ""), body)
-        content = json.dumps(said).encode()
+        content = self.gateway.garbage or json.dumps(said).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()

@@ -223,6 +223,16 @@ def plain_server() -> Iterator[int]:
         server.server_close()
 
 
+def test_what_is_something_else_is_refused_on_save(admin: Client, scripted: Scripted) -> None:
+    with plain_server() as port:
+        response = admin.post(ADD, typed(address_private=f"127.0.0.1:{port}"))
+    assert "does not speak TLS" in " ".join(response.context["form"].errors["address_private"])
+    scripted.garbage = b"<html>"
+    response = admin.post(ADD, typed(address="127.0.0.1:" + str(scripted.port), address_private=""))
+    assert "it said 200 and no JSON" in " ".join(response.context["form"].errors["address"])
+    assert not Gateway.objects.exists()
+
+
 def test_a_gateway_that_answers_but_does_not_report_is_offline(scripted: Scripted) -> None:
     row = registered(scripted)
     Gateway.objects.update(heard_at=now() - timedelta(seconds=40), forward_to="https://broker.example.test")

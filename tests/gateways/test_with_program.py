@@ -21,6 +21,7 @@ from tests import make
 from tests.gateway_program.running import Answer, Program
 from tests.gateway_program.scripted import Scripted
 from tests.gateway_program.world import ORIGIN
+from tests.gateways.conftest import all_answered
 from tests.services import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
@@ -54,6 +55,7 @@ def programs(real: Scripted, tmp_path: Path) -> Iterator[list[Program]]:
     yield made
     for each in made:
         each.kill()
+    all_answered()
 
 
 def registered(program: Program, name: str, cluster: GatewayCluster | None = None) -> Gateway:

@@ -1,22 +1,16 @@
-"""Broker and gateway program together, each as it is: registration, pages, a port, revocation, death and return."""
+"""Broker and gateway program together, each as it is: registration, a port, revocation, death, return, renewal."""
 
-import http.client
-import re
 import signal
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import pytest
-from django.db import connection
 from django.test import Client
 
 from broker.core import jobs
@@ -29,6 +23,7 @@ from gateways.services import Down, choose, close_tunnels, new_id, open_tunnel, 
 from gateways.wire import Opening
 from tests import make
 from tests.gateway_program.running import Program
+from tests.gateways.conftest import all_answered
 from tests.services import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
@@ -49,15 +44,7 @@ def program(broker: str, data: Path, *more: str) -> Iterator[Program]:
         yield running
     finally:
         running.kill()
-        wait_for(lambda: all(idle() for _ in range(3)), 10, "what it had asked last is answered")
-
-
-def idle() -> bool:
-    """Whether the broker's server does nothing in the database: a test's end empties the tables."""
-    busy = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state <> 'idle'"
-    with connection.cursor() as cursor:
-        cursor.execute(f"{busy} AND pid <> pg_backend_pid()")
-        return bool(cursor.fetchone()[0] == 0)
+        all_answered()
 
 
 def save(admin: Client, running: Program, name: str = "Edge") -> Gateway:
@@ -173,52 +160,6 @@ def test_a_gateway_that_is_killed_and_one_that_returns(live_server: Any, tmp_pat
             assert choose(one).gateways == (one,)
     events = LogEntry.objects.filter(event__in=["gateway.up", "gateway.down"], subject=f"gateway:{one.pk}")
     assert list(events.order_by("pk").values_list("event", flat=True)) == ["gateway.up", "gateway.down", "gateway.up"]
-
-
-class Browser:
-    """As little of one as a sign-in needs: one gateway, its cookies."""
-
-    def __init__(self, port: int) -> None:
-        self.port, self.cookies = port, SimpleCookie()
-
-    def ask(self, method: str, path: str, form: dict[str, str] | None = None) -> tuple[http.client.HTTPResponse, str]:
-        """One request at the gateway's address."""
-        context = ssl._create_unverified_context()
-        asks = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=15, context=context)
-        headers = {"Cookie": "; ".join(f"{each.key}={each.value}" for each in self.cookies.values())}
-        if form is not None:
-            headers |= {
-                "Content-Type": "application/x-www-form-urlencoded", "Origin": f"https://127.0.0.1:{self.port}",
-            }  # fmt: skip
-        try:
-            asks.request(method, path, urlencode(form) if form is not None else None, headers)
-            answer = asks.getresponse()
-            text = answer.read().decode()
-        finally:
-            asks.close()
-        for value in answer.headers.get_all("Set-Cookie", []):
-            self.cookies.load(value)
-        return answer, text
-
-
-def test_one_signs_in_through_the_program(live_server: Any, tmp_path: Path) -> None:
-    make.defaults()
-    admin = make.admin_client(Client())
-    make.user("alice")
-    with program(live_server.url, tmp_path) as running:
-        save(admin, running)
-        browser = Browser(running.port)
-        answer, page = browser.ask("GET", "/?next=/desktops/%3Fa%20b")
-        assert answer.status == 200 and "Secure" in (answer.headers["Set-Cookie"] or "")
-        found = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
-        assert found
-        form = {"csrfmiddlewaretoken": found[1], "login": "alice", "password": make.PASSWORD}
-        answer, page = browser.ask("POST", "/", form)
-        assert answer.status in (302, 303), page[:500]
-        answer, page = browser.ask("GET", "/desktops/")
-        assert answer.status == 200 and "Alice" in page
-        assert browser.ask("GET", "/static/usher.css")[0].status in (200, 404)
-    assert LogEntry.objects.get(event="auth.login_ok").client_ip == "127.0.0.1"
 
 
 def test_a_gateway_that_drains_is_not_chosen(live_server: Any, tmp_path: Path) -> None:
