@@ -3,7 +3,8 @@ import { askNotice } from "./api.js";
 
 const EVERY = 15_000; // ms
 
-/** Show the notice while the page is visible and a desktop stands. `parts`: {banner, words, here}. */
+/** Show the notice while the page is visible and a desktop stands; answers look(), for when one comes. `parts`: {banner,
+ *  words, here}. */
 export function idle(page, parts, engine) {
   const look = async () => {
     const notice = document.hidden || !engine() ? null : await askNotice(page);
@@ -16,4 +17,6 @@ export function idle(page, parts, engine) {
     engine()?.focus();
   });
   setInterval(look, EVERY);
+  document.addEventListener("visibilitychange", look); // whoever comes back to the page is told at once
+  return look;
 }

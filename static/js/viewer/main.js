@@ -34,12 +34,15 @@ const toolbar = bar(part("bar"), {
   disconnect: () => session.leave(),
 });
 
+const askIdle = idle(page, { banner: part("idle"), words: part("idle-words"), here: part("here") }, engine);
+
 function say(state, told) {
   over(state, told);
   root.dataset.state = state;
   status.textContent = SAID[state] + (told.words ? `. ${told.words}` : "");
   toolbar.standing(state === "connected");
   root.querySelectorAll("[data-live]").forEach((each) => { each.disabled = state !== "connected"; });
+  askIdle();
   if (state === "connected") {
     display.show();
     if (!root.querySelector("details[open]")) engine()?.focus();
@@ -64,7 +67,6 @@ async function fullScreen() {
   engine()?.focus();
 }
 
-idle(page, { banner: part("idle"), words: part("idle-words"), here: part("here") }, engine);
 addEventListener("pagehide", () => session.letGo());
 addEventListener("pageshow", (event) => { if (event.persisted) session.reopen(); });
 session.open();

@@ -1,8 +1,11 @@
 """What the broker of these tests is configured with. Runs inside it: `manage.py shell -c 'plant.main("…")'`."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
+from broker.core.clock import now
+from broker.core.models import Job, ref
 from centers.models import Desktop
 from gateways.models import Gateway, GatewayCluster
 from gateways.registration import meet, pin
@@ -55,3 +58,16 @@ def offered(policy: Policy, cluster: GatewayCluster, order: int, told: dict[str,
 def changed(**fields: object) -> None:
     """Other settings of the policy."""
     Policy.objects.filter(name=POLICY).update(**fields)
+
+
+def idles(name: str, minutes: int) -> None:
+    """As when the agent had told of idleness and a plan logs out after so long."""
+    at, desktop = now() + timedelta(minutes=minutes), Desktop.objects.get(display_name=name)
+    due = {"do": "log_out", "at": at.isoformat(), "because": "idle", "since": now().isoformat(), "plan": name,
+           "detail": "", "source": "", "notice": None}  # fmt: skip
+    Job.objects.create(kind="logout", subject=ref(desktop), run_at=at, created_at=now(), payload={"due": due})
+
+
+def no_longer_idles() -> None:
+    """Called off."""
+    Job.objects.filter(kind="logout").delete()

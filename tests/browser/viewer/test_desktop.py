@@ -1,11 +1,13 @@
 """A day with a desktop in the browser: the seed's chapter 7, at the gateway's address, on a real one."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
+from agents.program.linux.xidle import IdleTime
 from tests.browser.fitness import troubles
 from tests.browser.viewer.conftest import People
 from tests.browser.viewer.screen import Screen
@@ -93,3 +95,21 @@ def test_it_can_be_worked_with_by_touch_and_with_another_keyboard(people: People
     screen.is_("connecting")
     screen.comes()
     wait_for(lambda: "layout:     de" in stage.desktop.run("setxkbmap", "-query"), SOON, "the layout")
+
+
+def test_who_is_idle_is_told_and_says_that_somebody_is_there(people: People, stage: Stage) -> None:
+    screen = people.opens(people.comes())
+    screen.comes()
+    stage.run("idles", "Desk", 3)
+    try:
+        screen.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        banner = screen.page.get_by_role("alert").filter(has_text="You are logged out at")
+        expect(banner).to_be_visible()
+        display = stage.desktop.desktop
+        with closing(IdleTime(f":{display.display}", stage.home / ".Xauthority", display.uid)) as idle:
+            wait_for(lambda: idle.seconds() >= 2, SOON, "a desktop where nothing happens")
+            banner.get_by_role("button", name="I am still here").click()
+            wait_for(lambda: idle.seconds() < 2, SOON, "a hand on the mouse")
+        expect(banner).to_be_hidden()
+    finally:
+        stage.run("no_longer_idles")
