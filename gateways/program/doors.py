@@ -71,10 +71,10 @@ def named(house: House, token: str) -> str:
 
 
 def ending(house: House, session_id: str) -> tuple[str, str, str]:
-    """The origin that may read it, the reason in words, and a code: who ended it, or why nobody was let in."""
+    """The origin that may read it, the reason in words, and a code: what went wrong, or who ended or refused it."""
     registry = house.registry
     if past := registry.past(session_id):
-        return past.opening.origin, past.reason, past.by or ""
+        return past.opening.origin, past.reason, past.code or past.by or ""
     live, refusal = registry.get(session_id), registry.turned_away(session_id)
     origin = live.opening.origin if live else ""
     if refusal and not (live and live.used_at):

@@ -30,6 +30,7 @@ class Session:
     closed_at: float = 0.0
     reason: str = ""  # in words
     by: By | None = None
+    code: str = ""  # of what went wrong at a viewer, for its page (viewing.Failed)
     ended: asyncio.Event = field(default_factory=asyncio.Event)  # set by close(): its server lets go
     on_use: list[Callable[[], None]] = field(default_factory=list)  # what to do when somebody first comes
     on_close: list[Callable[[], None]] = field(default_factory=list)  # what to do at once, such as closing a listener

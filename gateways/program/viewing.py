@@ -50,7 +50,6 @@ class Visit:
     socket: web.WebSocketResponse
     hello: Mapping[str, Any]  # the first message
     agreed: bool = False
-    code: str = ""  # of what went wrong
     on_text: Callable[[Mapping[str, Any]], None] | None = None  # what the page says beside the bytes
     _rest: bytearray = field(default_factory=bytearray)  # of a message that was not read to its end
 
@@ -158,7 +157,7 @@ async def welcome(request: web.Request, protocol: Protocol, engine: Engine) -> w
     finally:
         session.connections -= 1
         session.close("The connection broke off.", "gateway", house.clock())  # counts only where nobody did before
-    await part(request, socket, "" if visit.agreed else session.reason, visit.code)
+    await part(request, socket, "" if visit.agreed else session.reason, session.code)
     return socket
 
 
@@ -186,7 +185,7 @@ async def until_ended(visit: Visit, engine: Engine) -> None:
         await cancelled(work)
         outcome = (await asyncio.gather(work, return_exceptions=True))[0]
     if isinstance(outcome, Failed):
-        visit.code = outcome.code
+        session.code = outcome.code
     session.close(*ending_of(outcome), visit.house.clock())
 
 

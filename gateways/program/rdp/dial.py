@@ -27,7 +27,7 @@ from gateways.program.rdp.cleanpath import (
 )
 from gateways.program.rdp.conversation import Credentials
 from gateways.program.rdp.reading import Garbled
-from gateways.program.sessions import By, Session
+from gateways.program.sessions import Session
 from gateways.program.viewing import Failed
 
 CONNECT_SECONDS = 8  # for TCP
@@ -43,14 +43,20 @@ TROUBLES = {
 ASK_FIRST = "The desktop wants the password before it shows anything (NLA): connect again and give it."
 
 
+CODES = {
+    Failure(http=UNAUTHORIZED): "password",
+    Failure(tls=BAD_CERTIFICATE): "certificate",
+    Failure(http=TIMED_OUT): "unreachable",
+    **{Failure(winsock=number): "unreachable" for number in (REFUSED_BY_HOST, NO_ANSWER, UNREACHABLE)},
+}
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class NoDesktop(Failed):
     """It was not reached, or is not what it should be."""
 
-    def __init__(self, words: str, failure: Failure, by: By = "desktop") -> None:
-        super().__init__(words, by)
+    def __init__(self, words: str, failure: Failure) -> None:
+        super().__init__(words, code=CODES.get(failure, ""))
         self.failure = failure
 
 
@@ -156,7 +162,10 @@ async def agreed(session: Session, who: Credentials, line: Line) -> Desktop:
     chosen = await negotiated(line, x224.TLS | (x224.NLA if who.password else 0), who.login)
     reader, writer = await asyncio.wait_for(line.start_tls(), ANSWER_SECONDS)
     certificate = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
-    session.certificate = expected(hashlib.sha256(certificate).hexdigest(), session.opening.pin)
+    session.certificate = hashlib.sha256(
+        certificate
+    ).hexdigest()  # also of a stranger: administrators may come to trust it
+    judge(session.certificate, session.opening.pin)
     if chosen.protocol == x224.NLA:
         await introduced(credssp.dialogue(who, session.opening.host, certificate), reader, writer)
     return Desktop(reader, writer, certificate, chosen.protocol, chosen.flags)
@@ -183,15 +192,14 @@ def context() -> ssl.SSLContext:
     return made
 
 
-def expected(fingerprint: str, pin: str) -> str:
-    """The fingerprint, where it is the pinned one or none is pinned yet. Raises NoDesktop."""
+def judge(fingerprint: str, pin: str) -> None:
+    """Whether it is the pinned one, or none is pinned yet. Raises NoDesktop."""
     if pin and pin.lower() != fingerprint:
         words = (
             "The desktop's certificate has changed, so it may be another machine: nothing was sent to it. "
             f"Expected {pin[:16].lower()}…, found {fingerprint[:16]}…. Ask your administrator."
         )
         raise NoDesktop(words, Failure(tls=BAD_CERTIFICATE))
-    return fingerprint
 
 
 async def introduced(dialogue: credssp.Dialogue, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

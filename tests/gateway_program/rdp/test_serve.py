@@ -79,6 +79,7 @@ async def test_a_host_that_is_down(tmp_path: Path) -> None:
         _socket, heard = await answered(here, token)
         assert heard.error == {"code": 1, "winsock": cleanpath.REFUSED_BY_HOST}
         await ends(session, "desktop", "nothing listens")
+        assert session.code == "unreachable"
 
 
 def test_a_host_that_does_not_even_refuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,6 +123,7 @@ async def test_nla_without_a_password_asks_for_one(tmp_path: Path) -> None:
         _socket, heard = await answered(here, token)
         assert heard.error == {"code": 1, "http": cleanpath.UNAUTHORIZED}
         await ends(session, "desktop", "wants the password")
+        assert session.code == "password"
 
 
 @in_loop
@@ -132,7 +134,7 @@ async def test_a_certificate_that_changed_is_told_nothing(tmp_path: Path) -> Non
         assert heard.error == {"code": 1, "tls": cleanpath.BAD_CERTIFICATE}
         await ends(session, "desktop", f"Expected abababababababab…, found {desktop.fingerprint[:16]}")
         await asyncio.wait_for(desktop.gone.wait(), SOON)
-        assert (bytes(desktop.heard), session.certificate) == (b"", "")
+        assert (bytes(desktop.heard), session.certificate, session.code) == (b"", desktop.fingerprint, "certificate")
 
 
 async def listening(peer: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
