@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from broker.embedded.spawn import spawn
 from broker.settings import BASE_DIR
 from gateways.wire import Call, Grant, Opening, destination, make_token, public_key, sign_call
 from tests.gateway_program.scripted import Scripted
@@ -48,13 +49,8 @@ class Program:
         command = [sys.executable, "-m", "gateways.program", "--broker", broker.url, "--data", str(data)]
         listen = f"[{host}]:0" if ":" in host else f"{host}:0"
         words = ["--listen", listen, "--ports", f"{FIRST_PORT}-{FIRST_PORT + 39}", "--drain-seconds", "0", *more]
-        self.process = subprocess.Popen(
-            command + words,
-            cwd=BASE_DIR,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(BASE_DIR)}
+        self.process = spawn(command + words, signal.SIGKILL, environment, subprocess.PIPE)
         self.lines: list[str] = []
         self._kept: http.client.HTTPSConnection | None = None
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -66,9 +62,9 @@ class Program:
         self.port = int(self.logged("gateway.ready")[0]["port"])
 
     def _read(self) -> None:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self.lines.append(line)
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line.decode())
 
     def logged(self, event: str) -> list[dict[str, Any]]:
         """All lines about that."""
@@ -90,8 +86,8 @@ class Program:
         self.process.kill()
         self.process.wait()
         self._reader.join()
-        assert self.process.stderr is not None
-        self.process.stderr.close()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
 
     def socket(self, timeout: float = 10) -> ssl.SSLSocket:
         """Through the TLS handshake."""
