@@ -11,6 +11,7 @@ from gateways.program.status import metrics
 from gateways.wire import Untrusted, verified
 
 WHY_SECONDS = 10
+PROXIED = ("Forwarded", "Via", "X-Forwarded-For", "X-Real-IP")
 
 
 async def ping(request: web.Request) -> web.Response:
@@ -23,7 +24,8 @@ async def ping(request: web.Request) -> web.Response:
 async def figures(request: web.Request) -> web.Response:
     """For this machine, and for the networks that the administrator names."""
     house = request.app[HOUSE]
-    if not may_read_figures(house, request.remote or ""):
+    proxied = any(name in request.headers for name in PROXIED)  # then "this machine" is anybody (CONTRACTS 3)
+    if proxied or not may_read_figures(house, request.remote or ""):
         return web.Response(status=404, text="There is no such page.")
     return web.Response(text=metrics(house), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 

@@ -28,6 +28,11 @@ def test_figures_are_for_this_machine(program: Program) -> None:
     assert all(f"# TYPE {name.partition('{')[0]} " in text for name in figures)
 
 
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "Via"])
+def test_figures_are_not_for_those_behind_a_proxy_on_this_machine(program: Program, header: str) -> None:
+    assert program.ask("GET", "/metrics", headers={header: "203.0.113.7"}).status == 404
+
+
 @pytest.mark.parametrize(
     ("client", "may"),
     [("127.0.0.1", True), ("::1", True), ("10.1.2.3", True), ("203.0.113.7", False), ("", False), ("garbage", False)],
