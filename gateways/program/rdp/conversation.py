@@ -11,7 +11,7 @@ from gateways.program.rdp import info, mcs
 from gateways.program.rdp.channels import CLIPBOARD, DYNAMIC, Dynamic, Filter, clipboard
 from gateways.program.rdp.framing import SLOW, Frames
 from gateways.program.rdp.reading import Garbled
-from gateways.program.rdp.updates import Updates, farewell, read_share, slow
+from gateways.program.rdp.updates import UPDATE, Updates, farewell, read_share, slow
 from gateways.wire import Clipboard
 
 MOST_BEFORE_INFO = 100  # packets of the browser
@@ -146,6 +146,6 @@ class Conversation:
         if share is None:
             return packet
         self.farewell = farewell(share) or self.farewell
+        self.shown = self.shown or share.kind == UPDATE
         made = slow(share)
-        self.shown = self.shown or made is not None
         return packet if made is None else made

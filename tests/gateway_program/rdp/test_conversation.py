@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from gateways.program.rdp import channels, info, mcs, x224
+from gateways.program.rdp import channels, info, mcs, updates, x224
 from gateways.program.rdp.conversation import Conversation, Credentials, Moves
 from gateways.program.rdp.framing import Frames
 from gateways.program.rdp.reading import Garbled
@@ -217,8 +217,27 @@ def test_pieces_of_any_size_make_the_same_conversation() -> None:
     assert b"".join(packet for moves in pieces for packet in moves.desktop) == heard
 
 
+def share(kind: int, data: bytes) -> bytes:
+    """Share data of a desktop."""
+    head = struct.pack("<HHH", 18 + len(data), 0x17, 1003)
+    return head + struct.pack("<IBBHBBH", 1, 0, 1, len(data), kind, 0, 0) + data
+
+
 def test_the_desktops_last_words_are_kept() -> None:
     talk, _heard = begun()
-    share = struct.pack("<HHH", 22, 0x17, 1003) + struct.pack("<IBBHBBH", 1, 0, 1, 4, 47, 0, 0) + struct.pack("<I", 5)
-    talk.down(down(MAIN, share))
+    talk.down(down(MAIN, share(updates.ERROR_INFO, struct.pack("<I", 5))))
     assert talk.farewell == "Somebody connected to the session from elsewhere."
+
+
+@pytest.mark.parametrize(
+    ("packet", "shown"),
+    [
+        (down(MAIN, share(31, bytes(4))), False),  # Synchronize
+        (down(MAIN, share(updates.UPDATE, struct.pack("<HH", 1, 0))), True),
+        (updates.written(2, updates.SINGLE, b"a palette"), True),
+    ],
+)
+def test_a_desktop_shows_something_by_either_path(packet: bytes, shown: bool) -> None:
+    talk, _heard = begun()
+    assert talk.down(packet).browser == [packet]
+    assert talk.shown == shown
