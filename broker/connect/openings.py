@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Exists, Q
 from django.views.decorators.debug import sensitive_variables
 
 from broker.connect import connect, facts, pins, tags
@@ -19,7 +19,7 @@ from broker.core.db import assert_outside
 from broker.core.models import ref
 from centers.models import Desktop
 from gateways.models import Tunnel
-from gateways.services import Opened, close_tunnels, new_id, open_tunnel
+from gateways.services import Down, Opened, Way, close_tunnels, new_id, open_tunnel
 from gateways.wire import TOKEN_SECONDS, Opening
 from plans.engine import Event
 from plans.models import ProtocolChoice
@@ -27,7 +27,12 @@ from plans.tags import render
 from policies.models import Policy
 from pools.models import Assignment
 
+WITHDRAWN = "This desktop is no longer yours, or you were signed out."
 AT_MOST = 30  # ways that one person opens in a minute: a window that is dragged larger opens some
+
+
+class Withdrawn(Down):
+    """The user may not have this desktop any more; another try does not help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,7 @@ def viewer(launch: Launch, portal: PortalSession, taken: Taken, asked: Asked) ->
         layout=asked.layout, width=asked.width, height=asked.height, login=asked.login, domain=asked.domain,
         password=asked.password,
     )  # fmt: skip
-    return open_tunnel(taken.way, opening, subject=ref(launch))
+    return opened(launch, portal, taken.way, opening)
 
 
 def port(launch: Launch, portal: PortalSession, taken: Taken, client_ip: str) -> tuple[str, int]:
@@ -84,8 +89,27 @@ def port(launch: Launch, portal: PortalSession, taken: Taken, client_ip: str) ->
         user=ref(launch.user), seconds=portal.policy.port_close * 60, longest=longest(portal.policy),
         client_ip=client_ip,
     )  # fmt: skip
-    opened = open_tunnel(taken.way, opening, subject=ref(launch))
-    return opened.host, opened.port
+    found = opened(launch, portal, taken.way, opening)
+    return found.host, found.port
+
+
+def opened(launch: Launch, portal: PortalSession, way: Way, opening: Opening) -> Opened:
+    """Open it, unless the right to it has ended; asked before and after, since whoever ends a right closes what was
+    open by then. Raises Down, and Withdrawn."""
+    if not may(launch, portal):
+        raise Withdrawn(WITHDRAWN)
+    found = open_tunnel(way, opening, subject=ref(launch))
+    if not may(launch, portal):
+        close_tunnels(WITHDRAWN, subjects=[ref(launch)])
+        raise Withdrawn(WITHDRAWN)
+    return found
+
+
+def may(launch: Launch, portal: PortalSession) -> bool:
+    """Whether the desktop is still lent to the launch's user, who is still signed in and may use the web client."""
+    lent = Assignment.objects.filter(pk=launch.assignment_id, closed_at=None, user=launch.user_id)
+    signed_in = PortalSession.objects.filter(pk=portal.pk, closed_at=None, user__is_active=True, role__web_client=True)
+    return lent.filter(Exists(signed_in)).exists()
 
 
 def longest(policy: Policy) -> int:
@@ -109,13 +133,3 @@ def sign_on(launch: Launch, choice: ProtocolChoice, client_ip: str) -> tuple[str
     """Who the user is on the desktop, and in which domain, by the plan's templates."""
     values = tags.values(launch.desktop, launch.user, launch, client_ip)
     return render(choice.sso_user, values).strip(), render(choice.sso_domain, values).strip()
-
-
-def undone(launch: Launch) -> None:
-    """It was released while its way was being opened."""
-    close_tunnels("The desktop was released.", subjects=[ref(launch)])
-
-
-def still_theirs(launch: Launch) -> bool:
-    """Whether the desktop is still lent to the launch's user; asked right before a way is opened."""
-    return Assignment.objects.filter(pk=launch.assignment_id, closed_at=None, user=launch.user_id).exists()

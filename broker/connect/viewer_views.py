@@ -16,7 +16,7 @@ from django.views.decorators.http import require_GET, require_POST
 from broker.connect import credentials, openings, outlook, protocols, viewer_policy
 from broker.connect.launch_views import HANDED_OUT, launch_of
 from broker.connect.models import Launch, PortalSession
-from broker.connect.openings import Asked
+from broker.connect.openings import Asked, Withdrawn
 from broker.connect.portal_request import SeeOther, number, portal_of
 from broker.connect.protocols import Taken
 from broker.connect.refusals import no_viewer
@@ -85,22 +85,19 @@ def token(request: HttpRequest, launch_id: int) -> JsonResponse:
         if taken.choice.protocol != launch.protocol:
             return refused(f"{taken.skipped[0]} Press Connect again: you are connected another way.", 409)
         return issued(request, portal, launch, taken)
+    except Withdrawn as gone:
+        return refused(str(gone), 409)
     except Down as down:
         return refused(str(down), 503, again=True)
 
 
 @sensitive_variables("asked")
 def issued(request: HttpRequest, portal: PortalSession, launch: Launch, taken: Taken) -> JsonResponse:
-    """Open the way and answer its token, or what is missing for that. Raises Down."""
+    """Open the way and answer its token, or what is missing for that. Raises Down and Withdrawn."""
     asked = signed_on(request, portal, launch, taken.choice)
     if isinstance(asked, JsonResponse):
         return asked
-    if not openings.still_theirs(launch):
-        return refused("This desktop is no longer yours.", 409)
     opened = openings.viewer(launch, portal, taken, asked)
-    if not openings.still_theirs(launch):  # released while the gateway was asked
-        openings.undone(launch)
-        return refused("This desktop is no longer yours.", 409)
     came = came_by(request)
     own = came is not None and came.pk in {each.gateway_id for each in opened.tunnels}
     host = request.get_host() if own else opened.netloc

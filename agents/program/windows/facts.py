@@ -20,6 +20,7 @@ from agents.program.windows.api import Api
 from agents.program.windows.structures import LARGE
 
 CURRENT = r"SOFTWARE\Microsoft\Windows NT\CurrentVersion"
+DCV = r"SYSTEM\CurrentControlSet\Services\DCVServer"  # the service of an installed Amazon DCV
 PREFETCH = r"SYSTEM\CurrentControlSet\Control\Session Manager\Memory Management\PrefetchParameters"
 SYSTEM_PROCESS = 4
 QUERY_LIMITED = 0x1000  # PROCESS_QUERY_LIMITED_INFORMATION
@@ -48,6 +49,7 @@ def facts(api: Api) -> Facts:
         addresses=tuple(each for card in cards for each in card.addresses),
         macs=tuple(sorted(card.mac for card in cards if card.mac)),
         rdp_cert_sha256=_or(lambda: certificate.rdp_sha256(api), ""),
+        protocols=("rdp", "dcv") if registry.text(api, DCV, "ObjectName") else ("rdp",),
     )
 
 

@@ -34,7 +34,7 @@ export async function askToken(page, values) {
 /** What the broker says about idling: {words, at} or null; null also where it does not answer. */
 export async function askNotice(page) {
   try {
-    const response = await fetch(page.stateUrl, { headers: { Accept: "application/json" } });
+    const response = await fetch(page.stateUrl, { headers: { Accept: "application/json", "X-Usher-Poll": "1" } });
     return response.ok ? (await response.json()).notice : null;
   } catch {
     return null;

@@ -103,6 +103,21 @@ def test_a_machine_that_tells_nothing_still_has_facts() -> None:
     assert said.boot_id
 
 
+def test_dcv_is_told_where_its_service_is_installed() -> None:
+    def value(_hive: Any, key: str, _name: str, _kind: int, _type: Any, buffer: Any, size: Any) -> int:
+        if not key.endswith("DCVServer"):
+            return 2
+        path = "LocalSystem\0".encode("utf-16-le")
+        ctypes.memmove(buffer, path, len(path))
+        out(size).value = len(path)
+        return 0
+
+    nothing = {name: 0 for name in ("GetSystemFirmwareTable", "OpenProcess", "CertOpenStore")}
+    more = {"GetAdaptersAddresses": 232, "GetTickCount64": 5_000}
+    assert facts(FakeWindows({**nothing, **more, "RegGetValueW": value})).protocols == ("rdp", "dcv")
+    assert facts(FakeWindows({**nothing, **more, "RegGetValueW": 2})).protocols == ("rdp",)
+
+
 def test_the_certificate_that_remote_desktop_shows_is_found_by_its_thumbprint() -> None:
     der = b"0\x82 a certificate"
     kept = ctypes.create_string_buffer(der, len(der))
