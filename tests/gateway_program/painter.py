@@ -7,6 +7,7 @@ they lean. They are narrow, for servers look for areas of one colour and send th
 import socket
 import struct
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +16,7 @@ from agents.program.linux.xidle import COOKIE, cookie
 
 RED, BLUE, GROUND = 0xC02020, 0x2020C0, 0x204060
 COLOURS, STRIPE = (RED, BLUE), 3
+MOMENT = 0.06  # seconds; servers look at the screen some 25 times a second
 OVERRIDE_REDIRECT_AND_BACKGROUND = 0x0202
 
 
@@ -89,6 +91,12 @@ class Painter:
         place = struct.pack("<IIHHhhBBxx", self._window, self._context, at.width, at.height, at.x, at.y, 0, self._depth)
         self._send(72, 2, place + row * at.height)
         self._done()
+
+    def apart(self, rectangles: list[Rectangle]) -> None:
+        """Stripes, one rectangle a moment after the other: at once, many become one update of the whole screen."""
+        for each in rectangles:
+            self.stripes(each)
+            time.sleep(MOMENT)
 
     def _pixel(self, colour: int) -> int:
         """As this display has it."""
