@@ -93,6 +93,7 @@ class GatewayForm(PageForm):
     def say_hello(self) -> None:
         """Outside of any transaction, up to 3 seconds."""
         field = "address_private" if self.instance.address_private else "address"
+        self.before = registration.pins(self.instance)
         try:
             self.met = registration.introduce(self.instance)
         except Unreachable as error:
@@ -111,7 +112,7 @@ class GatewayForm(PageForm):
         if self.silence:
             checks.lost(row, self.silence)
         elif self.met:
-            registration.note(row, "", self.met)
+            registration.note(row, self.before)
             checks.found(row)
         return row
 

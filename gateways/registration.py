@@ -108,13 +108,18 @@ def learn(row: Gateway, met: Met) -> None:
     row.seen_at = now()
 
 
-def differs(row: Gateway, met: Met) -> str:
-    """Why who answered is not who was pinned, "" where it is; what it showed is kept on the row for a second look."""
-    row.key_shown = met.key if met.key != row.public_key else ""
-    row.certificate_shown = met.certificate if met.certificate != row.certificate_sha256 else ""
-    if row.key_shown:
+def differs(row: Gateway, met: Met, *, anew: bool = False) -> str:
+    """Why who answered is not who was pinned, "" where it is; what it showed is kept on the row for a second look.
+
+    What is kept stays as it was first seen, unless `anew`: nobody is to trust another one than the page has shown.
+    """
+    key = met.key if met.key != row.public_key else ""
+    certificate = met.certificate if met.certificate != row.certificate_sha256 else ""
+    if anew or not (key or certificate) or not (row.key_shown or row.certificate_shown):
+        row.key_shown, row.certificate_shown = key, certificate
+    if key:
         return "It has another key than the pinned one: it was set up anew, or somebody else answers in its place."
-    if row.certificate_shown:
+    if certificate:
         return "It shows another certificate than the pinned one: it was renewed, or somebody stands in between."
     return ""
 
@@ -148,9 +153,10 @@ def register(gateway: Gateway) -> Met:
         row = Gateway.objects.select_for_update(no_key=True).get(pk=gateway.pk)
         why = ""
         if not row.public_key:
+            before = pins(row)
             pin(row, met)
             row.save(update_fields=PINNED)
-            note(row, "", met)
+            note(row, before)
         elif why := differs(row, met):
             row.save(update_fields=["key_shown", "certificate_shown"])
         else:
@@ -167,20 +173,28 @@ def repin(gateway: Gateway, key: str, certificate: str) -> None:
     Raises Trouble.
     """
     met = meet(gateway)
-    if (met.key, met.certificate) != (key, certificate):
-        raise Refusal("It shows yet another key or certificate now. Look at the page again.", 200, "changed")
     with transaction.atomic():
         row = Gateway.objects.select_for_update(no_key=True).get(pk=gateway.pk)
-        before = row.certificate_sha256
-        pin(row, met)
+        before, same = pins(row), (met.key, met.certificate) == (key, certificate)
+        if same:
+            pin(row, met)
+            note(row, before)
+        else:
+            differs(row, met, anew=True)
         row.save(update_fields=PINNED)
-        note(row, before, met)
+    if not same:
+        raise Refusal("It shows yet another key or certificate now. Look at the page again.", 200, "changed")
 
 
-def note(row: Gateway, before: str, met: Met) -> None:
-    """The log entry of a pin."""
-    if before == met.certificate == row.certificate_sha256:
-        return
-    words = f"The key and the certificate that gateway “{row}” shows are trusted from now on."
-    changes = {"certificate_sha256": (before, met.certificate)}
-    audit.record("gateway.pinned", words, subject=row, changes=changes, level="warning" if before else "information")
+def pins(row: Gateway) -> dict[str, str]:
+    """Whom we trust."""
+    return {"certificate_sha256": row.certificate_sha256, "public_key": row.public_key}
+
+
+def note(row: Gateway, before: dict[str, str]) -> None:
+    """The log entry of a pin, where it is another one than before."""
+    changes = {name: (before[name], value) for name, value in pins(row).items() if before[name] != value}
+    if changes:
+        words = f"The key and the certificate that gateway “{row}” shows are trusted from now on."
+        level = "warning" if before["public_key"] else "information"
+        audit.record("gateway.pinned", words, subject=row, changes=changes, level=level)

@@ -161,9 +161,23 @@ def test_another_key_or_certificate_takes_it_offline_until_somebody_trusts_it(
 
 def test_what_changed_again_since_somebody_looked_is_not_trusted(admin: Client, scripted: Scripted) -> None:
     row = registered(scripted)
-    Gateway.objects.update(key_shown=public_text(Ed25519PrivateKey.generate()))
+    scripted.key = Ed25519PrivateKey.generate()
+    checks.check(row)
+    row.refresh_from_db()
+    seen = row.key_shown
+    scripted.key = Ed25519PrivateKey.generate()
+    checks.check(row)  # the job, while somebody compares
+    row.refresh_from_db()
+    assert row.key_shown == seen
     said = words(admin.post(f"{LIST}{row.pk}/trust/", {"confirmed": "yes"}, follow=True))
-    assert "yet another key or certificate" in said
+    row.refresh_from_db()
+    assert "yet another key or certificate" in said and row.public_key not in (seen, row.key_shown)
+    assert row.key_shown == public_text(scripted.key)
+    before = row.public_key
+    admin.post(f"{LIST}{row.pk}/trust/", {"confirmed": "yes"})
+    assert LogEntry.objects.filter(event="gateway.pinned").latest("id").changes == {
+        "public_key": [before, public_text(scripted.key)]
+    }
 
 
 def test_editing_a_registered_gateway_keeps_what_heartbeats_write(admin: Client, scripted: Scripted) -> None:
