@@ -12,23 +12,16 @@ from pathlib import Path
 
 FAMILY_WILD = 0xFFFF
 COOKIE = b"MIT-MAGIC-COOKIE-1"
-LONGEST = 100  # characters of a socket's path; the kernel takes 107
 X_SOCKETS = Path("/tmp/.X11-unix")  # noqa: S108 - where X servers have them
 OURS = b"USHER_SCREEN="
 
 
-class TooLong(Exception):
-    """The data folder's name leaves no room for sockets in it."""
-
-
 @contextmanager
 def folder(data: Path) -> Iterator[Path]:
-    """A fresh one below the data folder, until the block ends. Raises TooLong."""
+    """A fresh one below the data folder, until the block ends."""
     base = screens(data)
     base.mkdir(mode=0o700, exist_ok=True)
     path = base / secrets.token_hex(4)
-    if len(str(path / "rfb")) > LONGEST:
-        raise TooLong
     path.mkdir(mode=0o700)
     try:
         write_authority(path / "authority")

@@ -1,6 +1,7 @@
 """`GET /viewer/v1/screen`: a desktop rendered here, as RFB in the page. Its folder and programs live as long as it."""
 
 import asyncio
+import os
 import shutil
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
@@ -24,7 +25,7 @@ from gateways.program.screen.commands import (
     programs,
     server_command,
 )
-from gateways.program.screen.folders import TooLong, folder, note_display
+from gateways.program.screen.folders import folder, note_display
 from gateways.program.sessions import Session
 from gateways.program.viewing import Ending, Failed, Visit, first_of, number, welcome
 from gateways.program.vnc.pipe import pipe
@@ -47,11 +48,8 @@ async def talk(visit: Visit) -> Ending:
     running = sum(each.opening.protocol == "screen" and each.used_at > 0 for each in visit.house.registry.live())
     if running > settings.screens:
         raise Failed(f"This gateway renders {settings.screens} screens already. Choose the other viewer.", "limit")
-    try:
-        with folder(settings.data) as path:
-            return await rendered(visit, found, path)
-    except TooLong:
-        raise Failed("The name of the gateway's data folder is too long to render screens.", "gateway") from None
+    with folder(settings.data) as path:
+        return await rendered(visit, found, path)
 
 
 async def let_in(session: Session) -> None:
@@ -90,7 +88,7 @@ async def rendered(visit: Visit, found: Programs, path: Path) -> Ending:
         client = await start(command, environment(path, display), megabytes)
         running.append(client)
         tell(client, session.spend_password())
-        async with private(path / "rfb") as shown:
+        async with private(path) as shown:
             await visit.agree(width=size[0], height=size[1])
             return await first_of(pipe(visit, shown, "both"), shown_by(client), rendering(server))
 
@@ -126,11 +124,14 @@ def tell(client: Process, password: str) -> None:
 
 @asynccontextmanager
 async def private(path: Path) -> AsyncIterator[Server]:
-    """RFB at the socket of a VNC server of ours. Raises Failed."""
+    """RFB at the socket `rfb` of a VNC server of ours. Raises Failed."""
+    place = os.open(path, os.O_PATH | os.O_DIRECTORY)  # a socket's own path may have 107 characters only
     try:
-        reader, writer = await asyncio.open_unix_connection(path)
+        reader, writer = await asyncio.open_unix_connection(f"/proc/self/fd/{place}/rfb")
     except OSError:
         raise Failed(NO_START, "gateway") from None
+    finally:
+        os.close(place)
     try:
         server = Server(reader, writer)
         await greet(server, "")

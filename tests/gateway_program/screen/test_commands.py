@@ -1,11 +1,10 @@
-"""What is started for a rendered screen, by the opening alone; and the folder's own rules."""
+"""What is started for a rendered screen, by the opening alone."""
 
 from pathlib import Path
 
 import pytest
 
 from gateways.program.screen.commands import client_command, ending, environment, programs, server_command
-from gateways.program.screen.folders import LONGEST, TooLong, folder
 from gateways.program.viewing import Failed
 from tests.gateway_program.world import opening
 
@@ -50,10 +49,3 @@ def test_every_exit_code_has_words() -> None:
     assert "password" in ending(134)[0]
     assert "code 77" in ending(77)[0]
     assert ending(-9) == ("The program that shows the desktop was ended (signal 9).", "gateway")
-
-
-def test_a_folder_whose_name_leaves_no_room_for_a_socket_is_refused(tmp_path: Path) -> None:
-    deep = tmp_path / ("x" * LONGEST)
-    deep.mkdir()
-    with pytest.raises(TooLong), folder(deep):
-        pass

@@ -70,7 +70,8 @@ async def painted(viewer: Viewer, server: Server) -> None:
 async def test_a_desktop_that_demands_nla_is_rendered_without_shear_and_leaves_nothing(tmp_path: Path) -> None:
     rdp_servers.need()
     with rdp_servers.shadow(tmp_path) as server:
-        async with stage(tmp_path, "screen", serve) as here, shown(here, server) as (session, viewer):
+        deep = tmp_path / ("x" * 100)  # no socket could have such a name
+        async with stage(deep, "screen", serve) as here, shown(here, server) as (session, viewer):
             await painted(viewer, server)
             said = leftovers.commands(here.world.state.folder)
             assert len(said) == 2 and not any(server.password in each for each in said)
