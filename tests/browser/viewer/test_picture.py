@@ -19,8 +19,7 @@ def test_no_rectangle_is_sheared(people: People, stage: Stage, desktop: str) -> 
     with stage.servers[RENDERED.get(desktop, desktop)].painter() as painter:
         rectangles = many_sizes(painter.width, painter.height)
         assert len(rectangles) == 64
-        for each in rectangles:
-            painter.stripes(each)
+        painter.apart(rectangles)
         screen.shows([column for each in rectangles for column in columns(each)])
 
 
