@@ -1,5 +1,6 @@
 """The desktop in the browser: its page, the tokens with which it connects, and what the broker says meanwhile."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -21,8 +22,8 @@ from broker.connect.portal_request import SeeOther, number, portal_of
 from broker.connect.protocols import Taken
 from broker.connect.refusals import no_viewer
 from broker.core.clock import now
-from gateways.choosing import Way, netloc
-from gateways.models import Gateway
+from gateways.choosing import netloc
+from gateways.models import Gateway, GatewayCluster
 from gateways.services import Down, came_by, token_for
 from plans.models import ProtocolChoice
 
@@ -51,7 +52,7 @@ def page(request: HttpRequest, launch_id: int) -> HttpResponse:
         for why in taken.skipped:
             messages.info(request, why)
         return SeeOther(reverse("launch-file", args=[launch.pk]))
-    gateways = origins(taken.way, came_by(request))
+    gateways = origins(taken, came_by(request))
     shown: dict[str, Any] = {
         "launch": launch, "name": launch.desktop.display_name or launch.desktop.name, "protocol": taken.choice.viewer,
         "token_url": reverse("launch-token", args=[launch.pk]), "state_url": reverse("launch-state", args=[launch.pk]),
@@ -62,9 +63,13 @@ def page(request: HttpRequest, launch_id: int) -> HttpResponse:
     return response
 
 
-def origins(way: Way, came: Gateway | None) -> list[str]:
-    """Where the page's WebSocket may go besides its own origin: to each gateway that may be chosen."""
-    several = [way.address] if way.redeem else [each.address for each in (*way.gateways, *way.spare) if each != came]
+def origins(taken: Taken, came: Gateway | None) -> list[str]:
+    """Where the page's WebSocket may go besides its own origin while it is open: to each gateway that may be chosen,
+    also one that is down just now."""
+    way, through = taken.way, taken.choice.through
+    members: Iterable[Gateway] = through.gateways.all() if isinstance(through, GatewayCluster) else ()
+    shared = [way.address] if way and way.redeem else []
+    several = shared or [each.address for each in members or (way.gateways if way else ()) if each != came]
     return [f"wss://{netloc(address)}" for address in dict.fromkeys(several)]
 
 

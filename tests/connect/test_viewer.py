@@ -15,7 +15,7 @@ from broker.connect.models import Launch, PortalSession
 from broker.core.clock import now
 from broker.core.models import Job, LogEntry
 from centers.models import Desktop
-from gateways.models import Gateway, Tunnel
+from gateways.models import Gateway, GatewayCluster, Tunnel
 from gateways.wire import read_token
 from policies.models import Policy
 from tests import make
@@ -46,6 +46,16 @@ def test_connect_on_a_running_desktop_leads_straight_to_the_viewer(here: Site) -
     assert "wss://gw.example.test https://gw.example.test" in policy
     assert "'wasm-unsafe-eval'" in policy
     assert Tunnel.objects.count() == 0
+
+
+def test_the_page_may_reach_every_gateway_of_a_cluster_also_one_that_is_down_now(here: Site) -> None:
+    cluster = GatewayCluster.objects.create(name="Both", balance="L")
+    Gateway.objects.update(cluster=cluster)
+    Gateway.objects.create(name="Down", address="other.example.test:8443", cluster=cluster, state="offline")
+    here.choose("html5_rdp", gateway=None, cluster=cluster)
+    policy = here.browser.get(here.connect()).headers["Content-Security-Policy"]
+    assert "wss://gw.example.test https://gw.example.test" in policy
+    assert "wss://other.example.test:8443 https://other.example.test:8443" in policy
 
 
 def test_the_token_opens_exactly_this_desktop_with_the_password_of_the_sign_in(here: Site) -> None:

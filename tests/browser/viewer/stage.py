@@ -106,7 +106,7 @@ class Stage:
 
         wait_for(focused, READY, "the terminal")
 
-    def run(self, function: str, *words: str, **named: Any) -> str:
+    def run(self, function: str, *words: str | int, **named: Any) -> str:
         """A function of plant.py inside the broker."""
         said = ", ".join([*map(repr, words), *(f"{name}={value!r}" for name, value in named.items())])
         return self.broker.manage(
