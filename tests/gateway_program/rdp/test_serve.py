@@ -1,7 +1,6 @@
 """A viewer from its first message to its end, at a real server: who is let in, what goes wrong, and in which words."""
 
 import asyncio
-import os
 import socket
 from contextlib import suppress
 from pathlib import Path
@@ -261,9 +260,7 @@ def test_who_says_nothing_or_only_half_is_not_waited_for(tmp_path: Path, monkeyp
     tell()
 
 
-@pytest.mark.parametrize(
-    "garbage", [b"\x03\x00\x00\x01", b"\x01", b"\x03\x00\x00\x08\x02\xf0\x80\x7f", os.urandom(100)]
-)
+@pytest.mark.parametrize("garbage", [b"\x03\x00\x00\x01", b"\x01", b"\x03\x00\x00\x08\x02\xf0\x80\x7f", b"\x7f" * 100])
 def test_garbage_in_the_middle_ends_it_in_words(tmp_path: Path, garbage: bytes) -> None:
     @in_loop
     async def tell() -> None:
