@@ -15,7 +15,7 @@ from broker.core import audit
 from broker.core.clock import now
 from broker.core.context import current, working
 from gateways.checks import ask_for_check
-from gateways.closing import ended, mark
+from gateways.closing import ended, mark, write
 from gateways.models import Gateway, Tunnel
 from gateways.status import Refused, Status, Told
 from gateways.wire import CALL_SECONDS, SKEW
@@ -84,7 +84,7 @@ class Sessions:
         ending = [each.id for each in status.sessions if not self.lives(rows.get(each.id), each)]
         for each in status.closed:
             self.ends(rows.get(each.id), each)
-        Tunnel.objects.bulk_update(self.changed, COLUMNS)
+        write(self.changed, COLUMNS)
         for row in self.over:
             ended(row)
         return ending
