@@ -124,7 +124,7 @@ class Call:
 
     method: str
     path: str
-    body: bytes = b""
+    body: bytes = field(default=b"", repr=False)  # it may hold a password
 
     def claims(self) -> dict[str, str]:
         """What binds a signature to it."""

@@ -118,7 +118,7 @@ def read(text: str) -> Mapping[str, Any]:
     """A JSON object of the page. Raises Gone."""
     try:
         told = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Gone from None
     if not isinstance(told, dict):
         raise Gone

@@ -42,9 +42,10 @@ class Direction:
         if flags & COMPRESSED:
             raise Garbled("a compressed message, which was not asked for")
         if not flags & FIRST:
-            return (data if self._passing else b""), b""
+            passing, self._passing = self._passing, self._passing and not flags & LAST
+            return (data if passing else b""), b""
         ruling = self._judge(data[HEAD:], bool(flags & LAST))
-        self._passing = ruling.passed
+        self._passing = ruling.passed and not flags & LAST  # what follows a whole message without a beginning is none
         instead, back = whole(ruling.instead, flags), whole(ruling.back, flags)
         return (data if ruling.passed else instead), back
 
@@ -91,13 +92,14 @@ class Mute:
         self._offered = False
 
     def __call__(self, message: bytes, whole: bool) -> Ruling:
-        kind, _flags, _length = unpack("<HHI", message, 0, "a message of the clipboard")
+        kind, _flags, length = unpack("<HHI", message, 0, "a message of the clipboard")
         if kind == FORMATS:
             return self._offer()
         if kind in (DATA, FILE):
             stream = (message[8:12] + bytes(4))[:4] if kind == FILE else b""
             return Ruling(instead=struct.pack("<HHI", kind, FAILED, len(stream)) + stream)
-        return PASS if whole and kind in HARMLESS else DROP
+        alone = len(message) < 2 * HEAD + length  # no second message behind it
+        return PASS if whole and alone and kind in HARMLESS else DROP
 
     def _offer(self) -> Ruling:
         if self._offered:

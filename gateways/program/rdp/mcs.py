@@ -17,6 +17,12 @@ SEND_UP, SEND_DOWN = 25 << 2, 26 << 2  # SendDataRequest of a client, SendDataIn
 # Besides: ErectDomain, DisconnectProviderUltimatum, AttachUser and ChannelJoin with their confirms; RDP has no others.
 OTHERS = frozenset((1, 8, 10, 11, 14, 15))
 HEAD = 7  # bytes of TPKT and X.224 in front of MCS
+# What a Connect Initial consists of: two selectors, a flag, three times eight numbers, the GCC part (T.125 11.1).
+BOOLEAN = 0x01
+INITIAL = (der.OCTETS, der.OCTETS, BOOLEAN, der.SEQUENCE, der.SEQUENCE, der.SEQUENCE, der.OCTETS)
+DOMAIN_NUMBERS = 8
+TWO_BYTES = 0b10  # what a length of two bytes begins with
+GCC_HEAD = 23  # bytes in front of the blocks: object key 7, length 2, what follows it 8, H.221 key 4, length 2
 MOST_CHANNELS = 31
 SMALLEST, LARGEST = 200, 8192  # pixels of a desktop's side
 
@@ -42,7 +48,10 @@ def connect_initial(packet: bytes, wishes: Wishes) -> tuple[bytes, list[str]]:
     Garbled.
     """
     made, names = bytearray(packet), list[str]()
-    blocks = dict(_blocks(packet, CONNECT_INITIAL, CLIENT_KEY))
+    found = list(_blocks(packet, _clients(packet)))
+    blocks = dict(found)
+    if len(blocks) < len(found):
+        raise Garbled("two GCC blocks of one kind")  # desktops differ in which of them counts
     if CLIENT_CORE not in blocks:
         raise Garbled("a Connect Initial without its core")
     _change_core(made, *blocks[CLIENT_CORE], wishes)
@@ -83,7 +92,7 @@ def _change_channels(made: bytearray, at: int, length: int, allowed: frozenset[s
 
 def connect_response(packet: bytes) -> tuple[int, list[int]]:
     """The number of the channel for everything else, and those of the static ones in order. Raises Garbled."""
-    for kind, (at, length) in _blocks(packet, CONNECT_RESPONSE, SERVER_KEY):
+    for kind, (at, length) in _blocks(packet, _servers(packet)):
         if kind == SERVER_NETWORK:
             main, count = unpack("<HH", packet, at + 4, "the numbers of channels")
             if 8 + 2 * count > length:
@@ -92,17 +101,58 @@ def connect_response(packet: bytes) -> tuple[int, list[int]]:
     raise Garbled("a Connect Response without channels")
 
 
-def _blocks(packet: bytes, tag: bytes, key: bytes) -> Iterator[tuple[int, tuple[int, int]]]:
-    """Each block of settings: its kind, and where it is with its header and how long. Raises Garbled."""
-    if packet[4:7] != x224.DATA or packet[HEAD : HEAD + 2] != tag:
-        raise Garbled("another packet than MCS Connect")
+def _clients(packet: bytes) -> int:
+    """Where the blocks of a Connect Initial begin: by the lengths of what is before them, as desktops read it.
+
+    Whoever looked for the key could be shown a second one, and would guard what no desktop reads. Raises Garbled.
+    """
+    _of_connect(packet, CONNECT_INITIAL)
+    _tag, body, end = der.read(packet, HEAD + 1)
+    if end != len(packet):
+        raise Garbled("an MCS Connect of another length than it says")
+    at, inner = 0, b""
+    for shape in INITIAL:
+        tag, inner, at = der.read(body, at)
+        if tag != shape or (tag == der.SEQUENCE and _numbers(inner) != DOMAIN_NUMBERS):
+            raise Garbled("an MCS Connect of another form")
+    (outer,), (size,) = (unpack(">H", inner, place, "the GCC part") for place in (7, 21))
+    exact = at == len(body) and size == 0x8000 | len(inner) - GCC_HEAD
+    if not exact or inner[17:21] != CLIENT_KEY or outer >> 14 != TWO_BYTES:  # browsers and others count it differently
+        raise Garbled("a GCC part of another form")
+    return len(packet) - len(inner) + GCC_HEAD
+
+
+def _numbers(sequence: bytes) -> int:
+    """How many INTEGERs there are, nothing else being there. Raises Garbled."""
+    at, count = 0, 0
+    while at < len(sequence):
+        tag, _value, at = der.read(sequence, at)
+        if tag != der.INTEGER:
+            raise Garbled("MCS parameters of another form")
+        count += 1
+    return count
+
+
+def _servers(packet: bytes) -> int:
+    """The same of a Connect Response, which is a desktop's: it guards nothing from itself. Raises Garbled."""
+    _of_connect(packet, CONNECT_RESPONSE)
     if (packet[HEAD + 2 : HEAD + 3] or b"\0")[0] & 0x7F > der.LONGEST_LENGTH and packet[HEAD + 2] & 0x80:
         raise Garbled("an MCS length of that kind")
-    found = packet.find(key, HEAD)
+    found = packet.find(SERVER_KEY, HEAD)
     if found < 0:
         raise Garbled("MCS Connect without its GCC part")
     (first,) = unpack(">B", packet, found + 4, "the GCC part")
-    at, end = found + (6 if first & 0x80 else 5), len(packet)
+    return found + (6 if first & 0x80 else 5)
+
+
+def _of_connect(packet: bytes, tag: bytes) -> None:
+    if packet[4:7] != x224.DATA or packet[HEAD : HEAD + 2] != tag:
+        raise Garbled("another packet than MCS Connect")
+
+
+def _blocks(packet: bytes, at: int) -> Iterator[tuple[int, tuple[int, int]]]:
+    """Each block of settings: its kind, and where it is with its header and how long. Raises Garbled."""
+    end = len(packet)
     while at < end:
         kind, length = unpack("<HH", packet, at, "a GCC block")
         if length < 4 or at + length > end:

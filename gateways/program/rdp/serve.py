@@ -80,8 +80,10 @@ async def told(socket: web.WebSocketResponse, failure: Failure) -> None:
 
 async def viewed(visit: Visit) -> Ending:
     """Dial, then pass on what both say. Raises Failed, Gone."""
-    session, opening = visit.session, visit.session.opening
-    who = Credentials(opening.login, opening.domain, session.spend_password())
+    session, password = visit.session, visit.session.spend_password()
+    opening = session.opening  # from here on without it
+    who = Credentials(opening.login, opening.domain, password)
+    del password
     try:
         async with connected(opening.host, opening.port) as line:
             desktop = await secured(session, who, line)

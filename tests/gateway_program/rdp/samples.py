@@ -2,7 +2,7 @@
 
 import struct
 
-from gateways.program.rdp import mcs, x224
+from gateways.program.rdp import der, mcs, x224
 
 CHANNELS = ("cliprdr", "drdynvc", "rdpdr", "rdpsnd")
 MAIN, FIRST = 1003, 1004  # numbers of channels that the server gives
@@ -22,10 +22,23 @@ def network(names: tuple[str, ...] = CHANNELS) -> bytes:
 
 
 def connect_initial(*blocks: bytes) -> bytes:
-    """The packet around them. What is between its tag and the key is not read by anybody here."""
-    data = b"".join(blocks or (core(), network()))
-    gcc = bytes(20) + b"Duca" + struct.pack(">H", 0x8000 | len(data)) + data
-    return x224.tpkt(x224.DATA + b"\x7f\x65" + b"\x82" + struct.pack(">H", len(gcc)) + gcc)
+    """The packet around them."""
+    return connect(gcc(*(blocks or (core(), network()))))
+
+
+def gcc(*blocks: bytes) -> bytes:
+    """Conference Create Request (T.124), as MS-RDPBCGR 4.1.3 shows it."""
+    data = b"".join(blocks)
+    inner = bytes.fromhex("000800100001c000") + b"Duca" + struct.pack(">H", 0x8000 | len(data)) + data
+    return bytes.fromhex("000500147c0001") + struct.pack(">H", 0x8000 | len(inner)) + inner
+
+
+def connect(user: bytes, selector: bytes = b"\x01", numbers: int = 8) -> bytes:
+    """MCS Connect Initial with this user data."""
+    domain = der.write(der.SEQUENCE, der.integer(34) * numbers)
+    selectors = der.write(der.OCTETS, selector) + der.write(der.OCTETS, b"\x01") + der.write(mcs.BOOLEAN, b"\xff")
+    body = selectors + domain * 3 + der.write(der.OCTETS, user)
+    return x224.tpkt(x224.DATA + b"\x7f" + der.write(0x65, body))
 
 
 def connect_response(main: int = MAIN, numbers: tuple[int, ...] = (1004, 1005, 1006, 1007)) -> bytes:

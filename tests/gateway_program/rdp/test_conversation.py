@@ -153,6 +153,26 @@ def test_a_long_message_is_judged_as_a_whole() -> None:
     assert [sent(talk.down(down(CLIPRDR, each)).browser) for each in smuggled] == [[], []]
 
 
+@pytest.mark.parametrize("policy", ["in", "out"])
+def test_no_chunk_without_a_beginning_follows_a_whole_message(policy: Clipboard) -> None:
+    talk, _heard = begun(policy)
+    say, kind = (talk.down, down) if policy == "in" else (talk.up, up)
+    for flags in (0x2, 0x0):
+        say(kind(CLIPRDR, message(ASKED)))
+        assert say(kind(CLIPRDR, message(data(), flags))) == Moves(), "servers take it for a message of its own"
+
+
+@pytest.mark.parametrize("policy", ["in", "out"])
+def test_no_second_message_hides_behind_a_harmless_one(policy: Clipboard) -> None:
+    assert OneWay(policy).muted(ASKED + data()) == ([], [])
+
+
+def test_dynamic_channels_end_with_their_message() -> None:
+    talk, _heard = begun()
+    talk.up(up(DRDYNVC, message(b"\x50\x00\x01\x00")))
+    assert talk.up(up(DRDYNVC, message(b"\x34\x07unasked", 0x2))) == Moves()
+
+
 def test_dynamic_channels_open_only_for_the_picture() -> None:
     talk, _heard = begun()
     usb, size = b"\x10\x05URBDRC\0", b"\x10\x06Microsoft::Windows::RDS::DisplayControl\0"
@@ -196,6 +216,35 @@ def test_nothing_passes_by_the_filters(packet: bytes) -> None:
     talk.down(samples.connect_response())
     with pytest.raises(Garbled):
         talk.up(packet)
+
+
+NAMED_OTHERWISE = samples.gcc(samples.core(), samples.network(("drdynvc",)))
+
+
+def shadowed(user: bytes) -> bytes:
+    """In front of what a desktop reads there is something that looks the same, up to the end of the packet."""
+    plain = samples.connect(user, selector=NAMED_OTHERWISE + bytes(4))
+    after = len(plain) - plain.index(NAMED_OTHERWISE) - len(NAMED_OTHERWISE)
+    return samples.connect(user, selector=NAMED_OTHERWISE + struct.pack("<HH", 0xCFFF, after))
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        shadowed(samples.gcc(samples.core(), samples.network())),
+        shadowed(samples.gcc(samples.core(), samples.network()).replace(b"Duca", b"Ducb")),
+        samples.connect(bytes(30) + NAMED_OTHERWISE),
+        samples.connect(NAMED_OTHERWISE, numbers=7),
+        samples.connect(NAMED_OTHERWISE) + b"more",
+        samples.connect_initial(samples.core(), samples.network(("cliprdr",)), samples.network(("drdynvc",))),
+    ],
+)
+def test_channels_are_not_shown_twice_under_different_names(packet: bytes) -> None:
+    try:
+        made, names = mcs.connect_initial(packet, mcs.Wishes(1, channels=frozenset(("drdynvc",))))
+    except Garbled:
+        return
+    assert names == ["", "drdynvc", "", ""] and b"cliprdr" not in made, "what the desktop reads is what was changed"
 
 
 @pytest.mark.parametrize("numbers", [(1003, 1004, 1005, 1006), (1004, 1004, 1005, 1006), (1004, 1005)])

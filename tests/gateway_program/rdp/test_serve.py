@@ -1,6 +1,7 @@
 """A viewer from its first message to its end, at a real server: who is let in, what goes wrong, and in which words."""
 
 import asyncio
+import gc
 import socket
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +12,7 @@ from aiohttp import ClientWebSocketResponse, WSMsgType
 from gateways.program import viewing
 from gateways.program.rdp import cleanpath, dial, serve, x224
 from gateways.program.sessions import By, Session
+from gateways.wire import Opening
 from tests.agent_program.xrdp_world import free_port
 from tests.gateway_program.rdp import peers, samples
 from tests.gateway_program.rdp.bridge import answered, ask, read_answer
@@ -166,6 +168,15 @@ async def working(here: Stage, desktop: Peer) -> tuple[Session, ClientWebSocketR
             await asyncio.sleep(0)
     assert session.opening.password == ""
     return session, socket
+
+
+@in_loop
+async def test_no_opening_holds_the_password_once_it_was_used(tmp_path: Path) -> None:
+    async with stage(tmp_path, "rdp", serve.serve) as here, peer(tmp_path, peers.plain) as desktop:
+        session, _socket = await working(here, desktop)
+        gc.collect()
+        known = [each for each in gc.get_objects() if isinstance(each, Opening) and each.id == session.id]
+        assert ([each for each in known if each.password], session.closed_at) == ([], 0.0)
 
 
 @in_loop
