@@ -11,6 +11,7 @@ from http.client import HTTPConnection, HTTPException
 from typing import Any, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.views.decorators.debug import sensitive_variables
 
 from broker.core.clock import now
 from broker.core.db import assert_outside
@@ -100,6 +101,7 @@ def hurried(connection: Connection, ends: float) -> Connection:
     return connection
 
 
+@sensitive_variables("told")
 def control(place: Place, gateway: str, key: Ed25519PrivateKey, name: str, told: Mapping[str, Any]) -> dict[str, Any]:
     """What a gateway answers to `POST /control/v1/<name>`, signed with the broker's key for this gateway alone.
 
@@ -108,6 +110,7 @@ def control(place: Place, gateway: str, key: Ed25519PrivateKey, name: str, told:
     return signed(place, gateway, key, name, json.dumps(told).encode())[0]
 
 
+@sensitive_variables("body", "call")
 def signed(place: Place, gateway: str, key: Ed25519PrivateKey, name: str, body: bytes) -> tuple[dict[str, Any], str]:
     """The same for a body, with the certificate that was shown."""
     call = Call("POST", CONTROL + name, body)

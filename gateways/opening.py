@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import cast
 
 from django.db import transaction
+from django.views.decorators.debug import sensitive_variables
 
 from broker.core import audit
 from broker.core.clock import now
@@ -22,6 +23,7 @@ from gateways.registration import place_of
 from gateways.wire import Grant, Opening, Protocol, destination, make_token
 
 log = logging.getLogger(__name__)
+WITHDRAWN = "it was withdrawn while it was being opened."
 TRIES = 3  # ports that are free on one gateway and not on another
 
 
@@ -133,6 +135,7 @@ def opened_at(gateways: Sequence[Gateway], opening: Opening, subject: str) -> tu
     return taken, troubles
 
 
+@sensitive_variables("opening")
 def ask(gateway: Gateway, row: Tunnel, opening: Opening) -> None:
     """Have one gateway open. Raises Trouble, in words for the user."""
     try:
@@ -144,7 +147,11 @@ def ask(gateway: Gateway, row: Tunnel, opening: Opening) -> None:
         lost(gateway, str(error))
         ask_for_check(gateway)  # it may have been a moment's trouble
         raise Unreachable(f"the gateway {gateway} does not answer.") from error
-    Tunnel.objects.filter(pk=row.pk).update(port=row.port, started_at=row.started_at)
+    kept = Tunnel.objects.filter(pk=row.pk, closed_at=None)
+    if not kept.update(port=row.port, started_at=row.started_at):  # the gateway was told of the end too early
+        over = {"ids": [row.token_id], "reason": WITHDRAWN}
+        control(place_of(gateway), str(gateway.uid), broker_key(), "close", over)
+        raise Refusal(WITHDRAWN, 409, "withdrawn")
     audit.record("gateway.port_opened", f"{gateway} opened a way to {row.destination}.", subject=gateway)
 
 

@@ -9,6 +9,7 @@ import pytest
 from broker.core import jobs
 from broker.core.models import Job, LogEntry
 from gateways import client
+from gateways import opening as opening_module
 from gateways.jobs import HANDLERS
 from gateways.models import Gateway, GatewayCluster, Tunnel
 from gateways.services import Down, choose, close_tunnels, new_id, open_tunnel, token_for
@@ -120,6 +121,26 @@ def test_closing_marks_the_rows_and_tells_the_gateway_at_once(
         assert close_tunnels("You were signed out.", users=["user:6"]) == 1
     assert scripted.told("close")[1]["ids"] == [other.id]
     assert close_tunnels("Again.", users=["user:5", "user:6"]) == 0
+
+
+@pytest.mark.parametrize("protocol", ["rdp", "tcp"])
+def test_what_is_withdrawn_while_it_is_opened_is_ended_at_the_gateway_too(
+    edge: Gateway, scripted: Scripted, monkeypatch: pytest.MonkeyPatch, protocol: str
+) -> None:
+    real = client.control
+
+    def slow(place: Any, uid: str, key: Any, name: str, told: dict[str, Any]) -> dict[str, Any]:
+        if name == "open":
+            assert close_tunnels("The desktop was released.", subjects=["launch:4"]) == 1
+            Tunnel.objects.update(told_at=Tunnel.objects.get().closed_at)  # the gateway heard, and knew of nothing
+        return real(place, uid, key, name, told)
+
+    monkeypatch.setattr(opening_module, "control", slow)
+    asked = opening(protocol=protocol)
+    with pytest.raises(Down, match="withdrawn while it was being opened"):
+        open_tunnel(choose(edge), asked, subject="launch:4")
+    assert [each["ids"] for each in scripted.told("close")] == [[asked.id]]
+    assert Tunnel.objects.get().close_reason == "The desktop was released."
 
 
 def test_a_gateway_that_is_away_hears_of_the_end_when_it_is_back(
