@@ -12,7 +12,7 @@ from pathlib import Path
 
 FAMILY_WILD = 0xFFFF
 COOKIE = b"MIT-MAGIC-COOKIE-1"
-X_SOCKETS = Path("/tmp/.X11-unix")  # noqa: S108 - where X servers have them
+X_SOCKETS, X_LOCKS = Path("/tmp/.X11-unix"), Path("/tmp")  # noqa: S108 - where X servers have them
 OURS = b"USHER_SCREEN="
 
 
@@ -50,10 +50,19 @@ def note_display(path: Path, display: int) -> None:
 
 
 def remove(path: Path) -> None:
-    """The folder, and the socket of its X server where that did not take it away itself."""
+    """The folder, and the socket and the lock of its X server where that did not take them away itself."""
     with suppress(OSError, ValueError):
-        forget(X_SOCKETS / f"X{int((path / 'display').read_text())}")
+        number = int((path / "display").read_text())
+        unlock(X_LOCKS / f".X{number}-lock")
+        forget(X_SOCKETS / f"X{number}")
     shutil.rmtree(path, ignore_errors=True)
+
+
+def unlock(path: Path) -> None:
+    """Remove a lock of ours whose X server is gone: it was killed, as it did not end in time."""
+    with suppress(OSError, ValueError):
+        if path.lstat().st_uid == os.getuid() and not Path(f"/proc/{int(path.read_text())}").exists():
+            path.unlink()
 
 
 def forget(path: Path) -> None:

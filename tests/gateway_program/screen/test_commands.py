@@ -1,9 +1,12 @@
-"""What is started for a rendered screen, by the opening alone."""
+"""What is started for a rendered screen, by the opening alone; and what goes with it."""
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from gateways.program.screen import folders
 from gateways.program.screen.commands import client_command, ending, environment, programs, server_command
 from gateways.program.viewing import Failed
 from tests.gateway_program.world import opening
@@ -49,3 +52,17 @@ def test_every_exit_code_has_words() -> None:
     assert "password" in ending(134)[0]
     assert "code 77" in ending(77)[0]
     assert ending(-9) == ("The program that shows the desktop was ended (signal 9).", "gateway")
+
+
+@pytest.mark.parametrize("lives", [False, True])
+def test_the_lock_of_a_display_goes_with_its_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lives: bool
+) -> None:
+    monkeypatch.setattr(folders, "X_LOCKS", tmp_path)
+    gone = subprocess.Popen(["/bin/true"])
+    gone.wait()
+    lock = tmp_path / ".X4711-lock"
+    lock.write_text(f"{os.getpid() if lives else gone.pid:10}\n")
+    with folders.folder(tmp_path) as path:
+        folders.note_display(path, 4711)
+    assert (lock.exists(), path.exists()) == (lives, False)
