@@ -93,20 +93,6 @@ def let_in_once(listener: socket.socket) -> None:
     listener.close()
 
 
-def test_a_session_goes_on_while_the_broker_is_started_again(people: People, stage: Stage) -> None:
-    people.trouble_expected = True
-    screen = people.opens(people.comes())
-    screen.comes()
-    stage.terminal()
-    stage.broker.end(signal.SIGINT)
-    screen.types("echo > without-broker")
-    wait_for((stage.home / "without-broker").exists, 10, "what was typed without a broker")
-    restarted(stage)
-    screen.types("echo > with-broker")
-    wait_for((stage.home / "with-broker").exists, 10, "what was typed afterwards")
-    screen.is_("connected")
-
-
 def test_when_a_gateway_dies_one_click_leads_to_the_same_session_through_another(people: People, stage: Stage) -> None:
     people.trouble_expected = True
     screen = people.opens(people.comes(stage.url))
@@ -125,3 +111,17 @@ def test_when_a_gateway_dies_one_click_leads_to_the_same_session_through_another
         assert (stage.home / "through-one").read_text() == (stage.home / "through-another").read_text()
     finally:
         used.start()
+
+
+def test_a_session_goes_on_while_the_broker_is_started_again(people: People, stage: Stage) -> None:
+    people.trouble_expected = True
+    screen = people.opens(people.comes())
+    screen.comes()
+    stage.terminal()
+    stage.broker.end(signal.SIGINT)
+    screen.types("echo > without-broker")
+    wait_for((stage.home / "without-broker").exists, 10, "what was typed without a broker")
+    restarted(stage)
+    screen.types("echo > with-broker")
+    wait_for((stage.home / "with-broker").exists, 10, "what was typed afterwards")
+    screen.is_("connected")
