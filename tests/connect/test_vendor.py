@@ -79,7 +79,7 @@ def kept(client: Client, path: str) -> Mapping[str, str]:
         return answer.headers
 
 
-@pytest.mark.usefixtures("laid_out")
+@pytest.mark.usefixtures("laid_out", "db")  # a request ends by looking after the connection, if there is one
 def test_browsers_may_keep_it_for_ever_and_get_it_compressed(client: Client) -> None:
     program = kept(client, "/static/vendor/ironrdp-0.7.0/ironrdp.wasm")
     assert (program["Content-Type"], program["Content-Encoding"]) == ("application/wasm", "gzip")
