@@ -91,5 +91,10 @@ def judge(session: Session, grant: Grant, origin: str, client_ip: str) -> None:
         raise Refused("The connection token is for another desktop.", "wrong_desktop")
     if origin != opening.origin:
         raise Refused("The page that asks is not the one that was told to.", "wrong_origin")
-    if opening.client_ip and client_ip != opening.client_ip:
+    if opening.client_ip and same_family(client_ip, opening.client_ip) and client_ip != opening.client_ip:
         raise Refused("The session was opened for another address.", "wrong_address")
+
+
+def same_family(one: str, other: str) -> bool:
+    """Whether both are IPv4 or both IPv6: a browser with both may take either way for its WebSocket."""
+    return (":" in one) == (":" in other)

@@ -126,6 +126,11 @@ def test_a_token_in_the_wrong_hands_is_refused_and_still_good_in_the_right_ones(
     assert admit(world, token) is session
 
 
+def test_a_browser_with_both_kinds_of_address_may_come_by_the_other_one(world: World) -> None:
+    session = world.registry.add(opening())
+    assert admit(world, world.token(session.opening), client_ip="2001:db8::8") is session
+
+
 def test_after_revocation_nothing_is_opened_and_the_reason_is_said(world: World) -> None:
     session = world.registry.add(opening())
     token = world.token(session.opening)
