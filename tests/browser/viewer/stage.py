@@ -31,7 +31,6 @@ class Gateway:
         more = ["--data", str(data / "state"), "--drain-seconds", "0"]
         self.command = [sys.executable, "-m", "gateways.program", "--broker", broker, *listen, *more]
         data.mkdir()
-        self.start()
 
     @property
     def address(self) -> str:
@@ -149,8 +148,10 @@ def staged(folder: Path) -> Iterator[Stage]:
         stage = Stage(folder, standing, user.user, user.password, servers, free_port(), vnc, shell)
         stack.callback(lambda: stage.broker.end(signal.SIGINT))
         for number in (1, 2):
-            stage.gateways.append(Gateway(folder / f"gateway-{number}", stage.url, 21400 + 10 * number))
-            stack.callback(stage.gateways[-1].end, signal.SIGKILL)
+            gateway = Gateway(folder / f"gateway-{number}", stage.url, 21400 + 10 * number)
+            stage.gateways.append(gateway)
+            stack.callback(gateway.end, signal.SIGKILL)
+            gateway.start()
         stage.run("main", json.dumps(configuration(stage)))
         yield stage
 
