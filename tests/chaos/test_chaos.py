@@ -1,7 +1,6 @@
 """Events flow for 500 desktops while workers are killed, Redis forgets and PostgreSQL restarts: it ends as calmly as if
 nothing had happened (issue 3; CONTRACTS 4.1, X8-X10). The calm run tells one story of each to the same broker."""
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -24,7 +23,7 @@ SELECT count(*) FROM (SELECT handled_at < lag(handled_at) OVER (PARTITION BY age
 SET_ASIDE = "SELECT id, type, error FROM agents_agentevent WHERE error <> '' OR handled_at IS NULL"
 
 
-@pytest.mark.skipif(os.environ.get("CHAOS") != "1", reason="its outcome still differs now and then: CHAOS=1 runs it")
+@pytest.mark.alone
 def test_a_day_of_disasters_ends_like_a_calm_one(here: Site) -> None:
     broker, watch = here.broker, here.watch
     with ThreadPoolExecutor(1) as beside:
