@@ -18,6 +18,7 @@ import psycopg
 from broker.settings import BASE_DIR
 from tests.chaos.stories import WAIT, Story
 from tests.embedded.running import Running, database, free_port, memory, process
+from tests.services import wait_for
 
 SHARED = ("USHER_DATABASE_URL", "USHER_REDIS_URL", "USHER_SECRET_KEY", "USHER_ENCRYPTION_KEYS")
 PASSWORD = "chaos-Admin1"
@@ -67,6 +68,18 @@ class Broker:
                 return found.fetchall() if found.description else []
         except psycopg.OperationalError:
             return []
+
+    def make(self, statement: str, *values: Any) -> None:
+        """Change something in the database, as soon as it is there."""
+
+        def made() -> bool:
+            try:
+                with psycopg.connect(database(self.a.data), connect_timeout=3) as connection:
+                    return bool(connection.execute(statement.encode(), values).rowcount)
+            except psycopg.OperationalError:
+                return False
+
+        wait_for(made, 60, statement)
 
     def kill_worker(self, node: str) -> bool:
         """The kernel ends it now, whatever it does; its supervisor starts another. Whether there was one."""

@@ -92,8 +92,8 @@ class Site:
     def lend_the_unused(self, directory: str) -> None:
         """The people of the unused desktops appear, and a scan lends them what AWS has for them."""
         center = self.planted[directory]["center"]
-        self.broker.ask(COME.format("authservers_user"), center)
-        self.broker.ask(SCAN, center)
+        self.broker.make(COME.format("authservers_user"), center)
+        self.broker.make(SCAN, center)
 
     def over(self, directory: str) -> bool:
         """Is nothing of an estate still to be done?"""

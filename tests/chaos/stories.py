@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 SEED = 20261126
-WAIT = int(os.environ.get("CHAOS_WAIT", "15"))  # seconds in which one may come back; more on a busy machine
+WAIT = int(os.environ.get("CHAOS_WAIT", "30"))  # seconds in which one may come back; more on a busy machine
 SPREAD = 8.0  # seconds within which all stories begin
 SESSION = "2"
 AGAIN = "3"
