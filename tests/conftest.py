@@ -4,8 +4,10 @@
 has said where the database is.
 """
 
+import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import django
@@ -34,6 +36,43 @@ settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Apart:
     """Ours, whenever tests run on several workers."""
     return Apart(config, log)
+
+
+@contextmanager
+def own_loop(item: pytest.Item) -> Iterator[None]:
+    """Playwright's loop counts as running for the rest of its worker: who drives no browser does not see it."""
+    browsers = asyncio._get_running_loop()
+    if browsers is None or item.get_closest_marker("browser"):
+        yield
+        return
+    asyncio._set_running_loop(None)
+    try:
+        yield
+    finally:
+        asyncio._set_running_loop(browsers)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
+    """Fixtures, too."""
+    with own_loop(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """The test itself."""
+    with own_loop(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None]:
+    """What is left behind; with the last test the browser itself ends, which needs its loop."""
+    if nextitem is None:
+        return (yield)
+    with own_loop(item):
+        return (yield)
 
 
 @pytest.fixture(autouse=True)
