@@ -113,6 +113,7 @@ class Story:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_the_broker_sees_what_happens_on_a_real_desktop_and_is_obeyed(there: Desktop, transactional_db: None) -> None:
     """First beside the endpoint process, which holds polls; then nobody listens; then beside the web process."""
     make.defaults()
