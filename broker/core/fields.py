@@ -96,8 +96,3 @@ def set_secret(row: Any, name: str, value: str) -> None:
     held.sealed_for = getattr(row.secrets, "sealed_for", "")
     held[name] = {"value": value, "set_at": now().isoformat()}
     row.secrets = held
-
-
-def secret_set_at(row: Any, name: str) -> str:
-    """When a secret was last replaced (ISO 8601), "" where it is not set."""
-    return str(row.secrets.get(name, {}).get("set_at", ""))

@@ -6,7 +6,6 @@ One story, because signing in takes longest. logind does not run in CI (PID 1 is
 import grp
 import http.client
 import json
-import os
 import secrets
 import shutil
 import signal
@@ -31,6 +30,7 @@ from tests.agent_program import xrdp_world
 from tests.agent_program.served import served
 from tests.agent_program.xrdp_world import Desktop, free_port
 from tests.agents.server import endpoint
+from tests.parts import demand
 from tests.services import wait_for
 
 SOON = 3.0
@@ -39,11 +39,7 @@ IDLE = 3
 
 @pytest.fixture(scope="module")
 def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desktop]:
-    lacking = xrdp_world.missing()
-    if lacking and os.environ.get("CI") == "true":
-        pytest.fail(f"Not installed: {', '.join(lacking)} (.ci/packages)")
-    if lacking:
-        pytest.skip(f"Not installed: {', '.join(lacking)}")
+    demand(xrdp_world.missing())
     folder = tmp_path_factory.mktemp("xrdp")
     for each in (folder, *folder.parents[:2]):
         each.chmod(0o755)

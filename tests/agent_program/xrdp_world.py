@@ -6,7 +6,6 @@ Needs root (a user is made and removed; a mount of this test's own shows xrdp it
 import os
 import re
 import secrets
-import shutil
 import signal
 import socket
 import subprocess
@@ -18,6 +17,7 @@ from pathlib import Path
 from agents.program.linux.proc import arguments, processes
 from agents.program.linux.xrdp import SOCKETS, parse_sockets
 from broker.embedded.spawn import spawn
+from tests import parts
 from tests.services import wait_for
 
 PROGRAMS = ("xrdp", "xrdp-sesman", "xfreerdp", "Xvfb", "openbox", "xdotool", "i3lock", "zenity", "unshare", "useradd")
@@ -28,8 +28,7 @@ SETTLED, GRACE = 15, 3
 
 def missing() -> list[str]:
     """What is not there for this test."""
-    path = f"{os.environ['PATH']}:/usr/sbin:/sbin"
-    return [name for name in PROGRAMS if shutil.which(name, path=path) is None] + ([] if os.getuid() == 0 else ["root"])
+    return parts.missing(PROGRAMS) + ([] if os.getuid() == 0 else ["root"])
 
 
 @dataclass

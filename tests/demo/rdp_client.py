@@ -11,11 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
 from broker.demo.desktops.screen import parts
 from tests.agent_program.xrdp_world import Desktop
 from tests.agent_program.xrdp_world import stop as stop_all
+from tests.parts import demand
 
 SIZE = "1280x800"
 SETTLED = 20
@@ -24,11 +23,7 @@ REQUEST = bytes.fromhex("030000130ee000000000000100080003000000")  # TLS or NLA,
 
 def need() -> None:
     """Skip the test where a part is not installed; in CI: fail."""
-    lacking = parts.missing()
-    if lacking and os.environ.get("CI") == "true":
-        pytest.fail(f"Not installed: {', '.join(lacking)} (.ci/packages)")
-    if lacking:
-        pytest.skip(f"Not installed: {', '.join(lacking)}")
+    demand(parts.missing())
 
 
 @dataclass

@@ -9,7 +9,6 @@ import hashlib
 import os
 import re
 import secrets
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -25,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.agent_program import xrdp_world
 from tests.agent_program.xrdp_world import PASSWORD, Desktop, answers, free_port, screen, stop
 from tests.gateway_program.painter import Painter
+from tests.parts import demand, missing
 from tests.services import wait_for
 
 PROGRAMS = ("freerdp-shadow-cli", "winpr-hash", "xterm", "xsetroot", "xwd", "xclip", "Xvnc")
@@ -40,12 +39,7 @@ Backend = Literal["Xorg", "Xvnc"]
 
 def need() -> None:
     """Skip the test where a program is not installed; in CI: fail."""
-    path = f"{os.environ['PATH']}:/usr/sbin:/sbin"
-    lacking = xrdp_world.missing() + [name for name in PROGRAMS if shutil.which(name, path=path) is None]
-    if lacking and os.environ.get("CI") == "true":
-        pytest.fail(f"Not installed: {', '.join(lacking)} (.ci/packages)")
-    if lacking:
-        pytest.skip(f"Not installed: {', '.join(lacking)}")
+    demand(xrdp_world.missing() + missing(PROGRAMS))
 
 
 @dataclass

@@ -119,7 +119,8 @@ def test_origins_and_words() -> None:
 # The pages
 
 
-def test_one_list_of_all_origins_newest_first(admin: Client, machine: Desktop) -> None:
+def a_day_of(machine: Desktop) -> None:
+    """Something of every origin, some of it told twice, and something to come."""
     ada = make.user("ada")
     one = agent(machine, registered_at=now() - timedelta(days=1))
     held = make.assignment(ada, machine)
@@ -149,6 +150,10 @@ def test_one_list_of_all_origins_newest_first(admin: Client, machine: Desktop) -
     )
     job(kind="lock", subject=ref(machine), state="cancelled", finished_at=now(), reason="ada is active")
     plan_job(machine)
+
+
+def test_one_list_of_all_origins_newest_first(admin: Client, machine: Desktop) -> None:
+    a_day_of(machine)
     answer = admin.get(at(machine))
     found = [(each.origin, each.said) for each, _, _ in answer.context["items"]]
     for line in (

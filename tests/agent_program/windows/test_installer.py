@@ -1,6 +1,5 @@
 """The installer's recipe compiles, with a stand-in for Python: whether what is installed works, test_wine.py sees."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from agents import pack_windows
+from tests.parts import demand, missing
 
 ROOT = Path(pack_windows.__file__).parent.parent
 
@@ -40,9 +40,7 @@ def built(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_recipe_makes_a_64_bit_installer(python: Path, tmp_path: Path) -> None:
-    if shutil.which("makensis") is None:
-        lacking = "Not installed: nsis (.ci/packages)"
-        pytest.fail(lacking) if os.environ.get("CI") == "true" else pytest.skip(lacking)
+    demand(missing(["makensis"]))
     out = tmp_path / "dist" / "usher-agent-setup.exe"
     done = built("--python", python, "--out", out)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,7 +1,6 @@
 """A real VNC server on a free port of the loopback, with a clipboard, until the block ends."""
 
 import os
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -9,10 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
 from tests.agent_program.xrdp_world import answers, free_port
 from tests.gateway_program.painter import Painter
+from tests.parts import demand, missing
 from tests.services import wait_for
 
 PROGRAMS = ("Xvnc", "vncpasswd", "xclip")
@@ -21,12 +19,7 @@ PASSWORD = "s3same!x"
 
 def need(*programs: str) -> None:
     """Skip the test where a program is not installed; in CI: fail."""
-    path = f"{os.environ['PATH']}:/usr/sbin:/sbin"
-    lacking = [name for name in programs or PROGRAMS if shutil.which(name, path=path) is None]
-    if lacking and os.environ.get("CI") == "true":
-        pytest.fail(f"Not installed: {', '.join(lacking)} (.ci/packages)")
-    if lacking:
-        pytest.skip(f"Not installed: {', '.join(lacking)}")
+    demand(missing(programs or PROGRAMS))
 
 
 @dataclass

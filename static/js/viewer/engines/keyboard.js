@@ -5,14 +5,36 @@ const LOCKS = new Set(["CapsLock", "NumLock", "ScrollLock", "KanaMode"]);
 const WAY_OUT = ["Control", "Alt", "Shift"]; // held together and let go: to the toolbar
 const PASTE_WITHIN = 60; // ms in which the browser tells what would be pasted
 
+/** Watch for Ctrl+Alt+Shift, held and let go without any other key: it leads to the toolbar. */
+export function wayOut(canvas) {
+  const held = new Set();
+  let alone = false; // whether nothing but the way out was pressed
+  return {
+    down(event) {
+      if (event.repeat) return;
+      alone = WAY_OUT.includes(event.key) && (alone || held.size === 0);
+      held.add(event.code);
+    },
+    up(event) {
+      held.delete(event.code);
+      const left = WAY_OUT.filter((key) => event.getModifierState(key)).length;
+      if (alone && left === WAY_OUT.length - 1) canvas.dispatchEvent(new CustomEvent("usher:toolbar", { bubbles: true }));
+      alone = alone && left > 0 && held.size > 0;
+    },
+    clear() {
+      held.clear();
+      alone = false;
+    },
+  };
+}
+
 /**
  * Pass on what is typed while `canvas` has the focus; answers a function that stops it.
  * `to`: {press(code), release(code), releaseAll(), locks(event)}.
  * Before Ctrl+V goes out, the page is told `usher:paste` and may hold it up by a promise in event.detail.wait.
  */
 export function keyboard(canvas, to) {
-  const held = new Set();
-  let alone = false; // whether nothing but the way out was pressed
+  const out = wayOut(canvas);
   let before = Promise.resolve(); // what goes out waits for a paste that is being read
 
   const later = (what) => { before = before.then(what, what); };
@@ -28,8 +50,7 @@ export function keyboard(canvas, to) {
     if (!pasting) event.preventDefault();
     event.stopPropagation();
     if (event.repeat && MODIFIERS.has(event.code)) return;
-    alone = WAY_OUT.includes(event.key) && (alone || held.size === 0);
-    if (!event.repeat) held.add(event.code);
+    out.down(event);
     if (!LOCKS.has(event.code)) locks(event);
     if (pasting) later(() => pasted(canvas));
     later(() => to.press(event.code));
@@ -37,18 +58,14 @@ export function keyboard(canvas, to) {
   const up = (event) => {
     event.preventDefault();
     event.stopPropagation();
-    held.delete(event.code);
     later(() => to.release(event.code));
     if (LOCKS.has(event.code)) locks(event);
     // While ⌘ is down a Mac does not tell which keys were let go.
-    if (event.key === "Meta") { held.clear(); later(to.releaseAll); }
-    const left = WAY_OUT.filter((key) => event.getModifierState(key)).length;
-    if (alone && left === WAY_OUT.length - 1) canvas.dispatchEvent(new CustomEvent("usher:toolbar", { bubbles: true }));
-    alone = alone && left > 0 && held.size > 0;
+    if (event.key === "Meta") { out.clear(); later(to.releaseAll); }
+    out.up(event);
   };
   const gone = () => {
-    held.clear();
-    alone = false;
+    out.clear();
     later(to.releaseAll);
   };
   const back = () => canvas.dispatchEvent(new CustomEvent("usher:focus", { bubbles: true }));
