@@ -11,8 +11,11 @@ _DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 
 
 def new_key() -> str:
-    """256 random bits, as an agent's key or an enrolment token; without a dot."""
-    return secrets.token_urlsafe(32)
+    """256 random bits, as an agent's key or an enrolment token; without a dot, and with no dash in front, as a token is
+    typed behind `--token`, where that would read as another option."""
+    while (key := secrets.token_urlsafe(32)).startswith("-"):
+        pass
+    return key
 
 
 def key_hash(key: str) -> str:

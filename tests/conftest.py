@@ -7,13 +7,13 @@ has said where the database is.
 import asyncio
 import os
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import django
 import pytest
 from django.conf import settings
-from django.db import connection
+from django.db import connection, connections
 
 import broker.celery  # noqa: F401 - what core.jobs.wake() sends goes through it
 from broker.core import db
@@ -39,17 +39,19 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Apart:
 
 
 @contextmanager
-def own_loop(item: pytest.Item) -> Iterator[None]:
-    """Playwright's loop counts as running for the rest of its worker: who drives no browser does not see it."""
-    browsers = asyncio._get_running_loop()
-    if browsers is None or item.get_closest_marker("browser"):
-        yield
-        return
+def no_loop() -> Iterator[None]:
+    """As if no event loop were running."""
+    running = asyncio._get_running_loop()
     asyncio._set_running_loop(None)
     try:
         yield
     finally:
-        asyncio._set_running_loop(browsers)
+        asyncio._set_running_loop(running)
+
+
+def own_loop(item: pytest.Item) -> AbstractContextManager[None]:
+    """Playwright's loop counts as running for the rest of its worker: who drives no browser does not see it."""
+    return nullcontext() if item.get_closest_marker("browser") else no_loop()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -68,9 +70,11 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None]:
-    """What is left behind; with the last test the browser itself ends, which needs its loop."""
-    if nextitem is None:
-        return (yield)
+    """What is left behind. Django has a connection for code in a loop and another for code in none: at the end one is
+    closed with the database, the other here."""
+    if nextitem is None and asyncio._get_running_loop():
+        with no_loop() if item.get_closest_marker("browser") else nullcontext():
+            connections.close_all()
     with own_loop(item):
         return (yield)
 

@@ -25,6 +25,12 @@ def test_a_key_has_256_bits_and_no_dot() -> None:
     assert all(len(key) >= 43 and "." not in key for key in keys)
 
 
+def test_no_key_begins_like_an_option_of_a_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = iter(["-first", "--second", "third-"])
+    monkeypatch.setattr("secrets.token_urlsafe", lambda _: next(drawn))
+    assert new_key() == "third-"
+
+
 def test_a_key_is_stored_as_its_sha256() -> None:
     assert key_hash("abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
