@@ -14,7 +14,7 @@ from broker.core.models import Node
 from broker.handlers import HANDLERS
 
 # Half of a worker's four threads may do what takes long; the others stay free for what a person waits for.
-LONG = frozenset({"poll", "deploy", "call_url", "gateway_status"})
+LONG = frozenset({"poll", "deploy", "call_url", "session_start", "gateway_status"})
 QUICK = {kind: handler for kind, handler in HANDLERS.items() if kind not in LONG}
 LONG_AT_ONCE = 2
 SPEAKS_EVERY = 5.0  # seconds: a worker that is busy says that it is alive

@@ -129,8 +129,14 @@ class Due:
 
     @property
     def slot(self) -> str:
-        """Of one desktop, at most one action waits in a slot: "stop:logged_out"."""
-        return f"{self.do}:{self.because}"
+        """Of one desktop, at most one action waits in a slot: "stop:logged_out". What a pool assignment has called is
+        apart from what its release plan has."""
+        return f"{self.do}:{self.because}" + (":line" if self.row("line") else "")
+
+    def row(self, kind: str) -> int:
+        """The key of the row of this kind that says how; 0 where another kind does, or none."""
+        named, _, number = self.source.partition(":")
+        return int(number) if named == kind and number.isdigit() else 0
 
     def as_json(self) -> dict[str, Any]:
         """The same as plain JSON, for a job's payload."""

@@ -64,10 +64,15 @@ def check_url(text: str) -> None:
         raise ValidationError(errors)
 
 
+def url(label: str = "Call this URL", help_text: str = "") -> forms.CharField:
+    """A URL to call at an event."""
+    return forms.CharField(label=label, required=False, max_length=500, validators=[check_url], help_text=help_text)
+
+
 def tag_list() -> SafeString:
     """The dynamic tags with their meanings, to open below a field."""
     rows = format_html_join("", "<dt><code>{{{}}}</code></dt><dd>{}</dd>", TAGS.items())
     return format_html('<details class="more"><summary>Dynamic tags</summary><dl class="facts">{}</dl></details>', rows)
 
 
-__all__ = ["TaggedText", "check_url", "tag_errors", "tag_list", "template_errors", "wait"]
+__all__ = ["TaggedText", "check_url", "tag_errors", "tag_list", "template_errors", "url", "wait"]

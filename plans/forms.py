@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from django import forms
 
 from broker.core.forms import PageForm, SecretField, Section, unless, when
-from plans.fields import TaggedText, check_url, tag_errors, tag_list, wait
+from plans.fields import TaggedText, tag_errors, tag_list, url, wait
 from plans.models import NEVER, PowerControlPlan, ReleasePlan
 from plans.waits import IDLE, IDLE_OR_NO, POWER, REGULAR, WARNING
 
@@ -26,11 +26,6 @@ def warning_text() -> TaggedText:
     return TaggedText(
         tag_errors, 3, label="Warning", max_length=1000, help_text="Empty: it says what will happen, when and why."
     )
-
-
-def url(label: str = "Call this URL", help_text: str = "") -> forms.CharField:
-    """A URL to call at an event."""
-    return forms.CharField(label=label, required=False, max_length=500, validators=[check_url], help_text=help_text)
 
 
 class PowerControlPlanForm(PageForm):

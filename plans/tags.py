@@ -36,6 +36,11 @@ def unknown_tags(template: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def tags_of(template: str) -> list[str]:
+    """The names of a template's tags, in capitals but for attributes: "IP", "USER:department"."""
+    return [match[1].upper() + (f":{match[2]}" if match[2] is not None else "") for match in _TAG.finditer(template)]
+
+
 def _is_known(match: re.Match[str]) -> bool:
     name, attribute = match[1], match[2]
     if attribute is None:

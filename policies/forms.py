@@ -43,20 +43,23 @@ class RoleForm(PageForm):
     class Meta:
         model = Role
         fields: ClassVar = [
-            "name", "web_client", "may_release", "may_start", "may_stop", "may_restart", "admin_ui", "notes",
+            "name", "web_client", "may_release", "may_start", "may_stop", "may_restart", "local_user", "admin_ui",
+            "notes",
         ]  # fmt: skip
         help_texts: ClassVar = {
             "web_client": "Sign in with a browser and see their desktops.",
             "may_release": "A policy can still forbid it.",
             "may_stop": "Where the policy allows it, too.",
             "may_restart": "Where the policy allows it, too.",
+            "local_user": "By an account of the desktop itself with the user's name, unless the pool assignment says "
+            "otherwise.",
             "admin_ui": "Sign in to these pages, with the permissions below.",
         }
 
     sections: ClassVar = [
         Section("Role", "", ["name"]),
         Section("End-User Permissions", "What people may do in the web client.",
-                ["web_client", "may_release", "may_start", "may_stop", "may_restart"]),
+                ["web_client", "may_release", "may_start", "may_stop", "may_restart", "local_user"]),
         Section("Administration", "", ["admin_ui"]),
         *(Section(f"Pages: {title}" if title else "Pages", "", [page_field(entry.area) for entry in entries],
                   when=when("admin_ui", True)) for title, entries in PAGES.items()),

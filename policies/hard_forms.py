@@ -5,10 +5,10 @@ from typing import Any, ClassVar
 from django import forms
 
 from broker.core.forms import DurationField, PageForm, Section, unless
-from plans.fields import check_url, tag_list
+from plans.fields import tag_list, url
 from plans.models import NEVER
 from plans.waits import IDLE_OR_NO, REGULAR
-from policies.line_forms import ROLE_TOO, name_empty
+from policies.line_forms import LOG_IN_AS, ROLE_TOO, name_empty
 from policies.models import Policy, PoolAssignment
 
 Line = PoolAssignment
@@ -22,18 +22,13 @@ def idle(label: str, help_text: str = "") -> DurationField:
     return DurationField([n for n, _ in IDLE_OR_NO], never="No", label=label, help_text=help_text)
 
 
-def url(label: str, help_text: Any = "") -> forms.CharField:
-    """An address to call, with dynamic tags."""
-    return forms.CharField(label=label, required=False, max_length=500, validators=[check_url], help_text=help_text)
-
-
 class HardForm(PageForm):
     """There is no release plan, so its session rules are here."""
 
     hard_display = forms.TypedChoiceField(label="Display desktop to user as", choices=HARD_DISPLAY, coerce=int)
     hard_disconnected_log_out = DurationField([n for n, _ in REGULAR], never="No", label="Log user out")
-    hard_disconnected_url = url("Call this URL")
-    hard_logged_out_url = url("Call this URL", tag_list())
+    hard_disconnected_url = url()
+    hard_logged_out_url = url(help_text=tag_list())
     hard_idle_lock = idle("Lock")
     hard_idle_disconnect = idle("Disconnect")
     hard_idle_log_out = idle("Log out", "What is not saved is lost.")
@@ -51,9 +46,9 @@ class HardForm(PageForm):
         fields: ClassVar = [
             "hard_display", "hard_offer_without_agent", "hard_offer_stopped", "hard_allow_stop", "hard_allow_restart",
             "hard_confirm_power", "hard_start_if_stopped", "hard_log_out_rogue", "hard_never_rogue",
-            "hard_disconnected_log_out", "hard_disconnected_url", "hard_logged_out_url", "hard_closed_as",
-            "hard_idle_lock", "hard_idle_disconnect", "hard_idle_log_out", "hard_idle_url_after", "hard_idle_url",
-            "hard_protocol_plan", "hard_power_plan", "hard_backup_pool", *CONDITIONS, *BACKUP_PLANS,
+            "hard_log_in_as", "hard_disconnected_log_out", "hard_disconnected_url", "hard_logged_out_url",
+            "hard_closed_as", "hard_idle_lock", "hard_idle_disconnect", "hard_idle_log_out", "hard_idle_url_after",
+            "hard_idle_url", "hard_protocol_plan", "hard_power_plan", "hard_backup_pool", *CONDITIONS, *BACKUP_PLANS,
         ]  # fmt: skip
         labels: ClassVar = {
             "hard_protocol_plan": "Protocol Plan", "hard_power_plan": "Power Control Plan",
@@ -69,6 +64,7 @@ class HardForm(PageForm):
             "hard_log_out_rogue": "Somebody else's session is logged out before the user is connected. Otherwise the "
             "user is asked to try again later.",
             "hard_never_rogue": "Whoever logs in to it directly counts as the user whose desktop it is.",
+            "hard_log_in_as": LOG_IN_AS,
             "hard_closed_as": "When the client closes and nobody can tell what became of the session.",
             "hard_backup_pool": "One desktop of it is offered beside a hard-assigned one that cannot be reached.",
             "hard_backup_if_closed": "The port did not answer when somebody last connected, within ten minutes.",
@@ -79,7 +75,7 @@ class HardForm(PageForm):
                 ["hard_display", "hard_offer_without_agent", "hard_offer_stopped", "hard_allow_stop",
                  "hard_allow_restart"]),
         Section("When User Connects", "", ["hard_confirm_power", "hard_start_if_stopped", "hard_log_out_rogue",
-                                           "hard_never_rogue"]),
+                                           "hard_never_rogue", "hard_log_in_as"]),
         Section("When User Disconnects from Desktop", "", ["hard_disconnected_log_out", "hard_disconnected_url"]),
         Section("When User Logs Out from Desktop", "", ["hard_logged_out_url"]),
         Section("When Connection is Closed", "", ["hard_closed_as"]),

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from django import forms
 
 from broker.core.forms import RowsField, Section, unless, when
+from plans.fields import tag_list, url
 from plans.models import PowerControlPlan, ProtocolPlan, ReleasePlan
 from policies.filter_forms import (
     FILTERS,
@@ -22,6 +23,11 @@ from policies.offer_filters import TIMES, USERS
 Line = PoolAssignment
 QUANTITIES = [(0, "All"), *((n, str(n)) for n in (*range(1, 11), 15, 20, 25, 50, 100))]
 BACKUP_PLANS = ("backup_protocol_plan", "backup_power_plan", "backup_release_plan")
+LOG_IN_AS = (
+    "What {DOMAIN} means in the protocol plan: the user's domain, or the desktop's computer name for an account of the "
+    "desktop itself with the user's name."
+)
+SECONDS = "Seconds, 1 to 30."
 ROLE_TOO = "The user's role must allow it, too."
 
 
@@ -54,14 +60,16 @@ class LineForm(OfferFilterMixin, DesktopFilterMixin):
     time_last = day("Last day")
     desktop_rows = desktop_rows()
     desktop_join = join("And/Or of these desktops")
+    assigned_url = url("URL", help_text=tag_list())
 
     class Meta:
         model = Line
         fields: ClassVar = [
             "quantity", "pool", "display", "offer_order", "offer_without_agent", "offer_stopped",
             "offer_pending_reboot", "kiosk", "allow_stop", "allow_restart", "prevent_release", "confirm_power",
-            "start_if_stopped", "log_out_rogue", "protocol_plan", "power_plan", "release_plan", "backup_pool",
-            "backup_if_empty", "backup_if_silent", "backup_if_closed", *BACKUP_PLANS,
+            "start_if_stopped", "log_out_rogue", "log_in_as", "send_url", "assigned_url", "assigned_timeout",
+            "protocol_plan", "power_plan", "release_plan", "backup_pool", "backup_if_empty", "backup_if_silent",
+            "backup_if_closed", *BACKUP_PLANS,
         ]  # fmt: skip
         labels: ClassVar = {
             "backup_protocol_plan": "Protocol Plan", "backup_power_plan": "Power Control Plan",
@@ -79,6 +87,9 @@ class LineForm(OfferFilterMixin, DesktopFilterMixin):
             "start_if_stopped": "Otherwise a stopped desktop has no Connect; who has it can start it by its menu.",
             "log_out_rogue": "Somebody else's session on the desktop is logged out before the user is connected. "
             "Otherwise such a desktop is not offered.",
+            "log_in_as": LOG_IN_AS,
+            "send_url": "When a desktop of this pool is assigned, not at each later connection.",
+            "assigned_timeout": SECONDS,
             "backup_pool": "Stands in for the pool above, under plans of its own.",
             "backup_if_empty": "The pool above has nothing for a user who has nothing of it.",
             "backup_if_silent": "Also beside a desktop that the user has already: the backup comes in addition.",
@@ -92,7 +103,8 @@ class LineForm(OfferFilterMixin, DesktopFilterMixin):
                  "offer_pending_reboot", "kiosk", "desktop_rows", "desktop_join", "allow_stop", "allow_restart",
                  "prevent_release"]),
         Section("When User is Assigned to Desktop", "What happens when the user connects.",
-                ["confirm_power", "start_if_stopped", "log_out_rogue"]),
+                ["confirm_power", "start_if_stopped", "log_out_rogue", "log_in_as", "send_url", "assigned_url",
+                 "assigned_timeout"]),
         Section("Plans", "They act on the desktops that are assigned from this pool.",
                 ["protocol_plan", "power_plan", "release_plan"]),
         Section("Backup pool", "Another pool to offer from when this one cannot serve.",
@@ -101,6 +113,7 @@ class LineForm(OfferFilterMixin, DesktopFilterMixin):
     show_when: ClassVar = {
         "user_rows": when("filter_kind", USERS), "user_join": when("filter_kind", USERS),
         **{f"time_{name}": when("filter_kind", TIMES) for name in ("rows", "zone", "first", "last")},
+        **{f"assigned_{name}": when("send_url", True) for name in ("url", "timeout")},
         **{name: unless("backup_pool", "", None)
            for name in ("backup_if_empty", "backup_if_silent", "backup_if_closed", *BACKUP_PLANS)},
     }  # fmt: skip
@@ -122,6 +135,7 @@ class LineForm(OfferFilterMixin, DesktopFilterMixin):
             self.add_error("pool", "This policy has exactly this pool assignment already.")
         if cleaned.get("backup_pool"):
             self.check_backup(cleaned)
+        needs_url(self, "send_url", "assigned_url")
         return cleaned
 
     def check_backup(self, cleaned: dict[str, Any]) -> None:
@@ -130,6 +144,12 @@ class LineForm(OfferFilterMixin, DesktopFilterMixin):
             self.add_error("backup_pool", "Choose another pool than the one above.")
         if not any(cleaned.get(f"backup_if_{name}") for name in ("empty", "silent", "closed")):
             self.add_error("backup_pool", "Tick below when it is to be used.")
+
+
+def needs_url(form: forms.BaseForm, box: str, name: str) -> None:
+    """Whoever ticks a box that calls a URL names it."""
+    if form.cleaned_data.get(box) and form.cleaned_data.get(name) == "":
+        form.add_error(name, "Enter the URL to call.")
 
 
 def name_empty(form: forms.BaseForm, words: str, *names: str) -> None:

@@ -41,6 +41,21 @@ class Usb(models.TextChoices):
     SOME = "some", "Those listed"
 
 
+class LogInAs(models.TextChoices):
+    """In whose domain a user logs in to a desktop (SPEC 3.2): what {DOMAIN} is replaced by."""
+
+    ROLE = "R", "As the user's role says"
+    DOMAIN = "D", "A user of the user's domain"
+    LOCAL = "L", "A local user of the desktop"
+
+
+def call_timeout() -> "models.PositiveSmallIntegerField[int, int]":
+    """How many seconds a URL has to answer."""
+    return models.PositiveSmallIntegerField(
+        "Time-out", default=5, validators=[MinValueValidator(1), MaxValueValidator(30)]
+    )
+
+
 class Policy(models.Model):
     """A set of offers and how they behave. Each person has exactly one (seed ch. 7; SPEC 3.5)."""
 
@@ -53,6 +68,12 @@ class Policy(models.Model):
     notes = models.TextField("Notes", max_length=4095, blank=True)
     is_default = models.BooleanField(default=False, editable=False)
     desktop_filter = models.JSONField(default=dict, blank=True, help_text="attribute rows on the desktop")
+    # what is called when somebody signs in
+    start_call = models.BooleanField("Send HTTP GET at start of session", default=False)
+    start_url = models.CharField("URL", max_length=500, blank=True)
+    start_timeout = call_timeout()
+    start_blocks = models.BooleanField("Block the login if it fails", default=False)
+    start_message = models.CharField("Message", max_length=500, default="Unable to initialize session")
     # connections
     port_close = models.PositiveIntegerField(
         "Close gateway ports if user does not log in", default=5, help_text="minutes"
@@ -71,6 +92,7 @@ class Policy(models.Model):
     )
     hard_offer_without_agent = models.BooleanField("Offer running desktops without Usher Agent", default=True)
     hard_confirm_power = models.BooleanField("Confirm desktop power state", default=False)
+    hard_log_in_as = models.CharField("Log in as", max_length=1, choices=LogInAs, default=LogInAs.ROLE)
     hard_log_out_rogue = models.BooleanField("Log out rogue users", default=False)
     hard_never_rogue = models.BooleanField("Treat any logged-in user as the assigned user", default=False)
     hard_protocol_plan = models.ForeignKey(ProtocolPlan, models.PROTECT, related_name="+", null=True, blank=True)
@@ -186,6 +208,10 @@ class PoolAssignment(models.Model):
     confirm_power = models.BooleanField("Confirm desktop power state", default=False)
     start_if_stopped = models.BooleanField("Power on stopped or suspended desktop", default=True)
     log_out_rogue = models.BooleanField("Log out rogue users", default=False)
+    log_in_as = models.CharField("Log in as", max_length=1, choices=LogInAs, default=LogInAs.ROLE)
+    send_url = models.BooleanField("Send HTTP GET", default=False)
+    assigned_url = models.CharField("URL", max_length=500, blank=True)
+    assigned_timeout = call_timeout()
     # Plans
     protocol_plan = models.ForeignKey(ProtocolPlan, models.PROTECT, verbose_name="Protocol Plan", related_name="lines")
     power_plan = models.ForeignKey(
@@ -229,6 +255,7 @@ class Role(models.Model):
     may_start = models.BooleanField("Start own desktops", default=True)
     may_stop = models.BooleanField("Shut down own desktops", default=True)
     may_restart = models.BooleanField("Restart own desktops", default=True)
+    local_user = models.BooleanField("Log in to desktops as a local user", default=False)
     pages = models.JSONField(default=dict, blank=True, help_text='area -> "view", "execute" or "edit"')
     notes = models.TextField("Notes", max_length=4095, blank=True)
     builtin = models.CharField(max_length=20, blank=True, editable=False, help_text="administrator or user")

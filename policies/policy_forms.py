@@ -7,14 +7,19 @@ from django import forms
 
 from broker.core import words
 from broker.core.forms import Section, when
+from plans.fields import tag_list, url
+from plans.tags import tags_of
 from policies.filter_forms import DesktopFilterMixin, desktop_rows, join
 from policies.forms import notes
-from policies.line_forms import keep_choice
+from policies.line_forms import SECONDS, keep_choice, needs_url
 from policies.models import Policy, Usb
 
 PORT_CLOSE_MINUTES = (1, 2, 3, 4, 5, 10, 15)
 LONGEST_MINUTES = (-1, 60, 120, 240, 480, 600, 720, 1440)
 REDIRECTION = ["clipboard", "redirect_drives", "redirect_printers", "redirect_audio", "usb", "usb_devices"]
+START = ["start_call", "start_url", "start_timeout", "start_blocks", "start_message"]
+MESSAGE = "Unable to initialize session"
+AT_SIGN_IN = frozenset({"USER", "DOMAIN", "EMAIL", "POLICY", "CLIENT_IP"})  # the tags that mean something then
 DEVICE = re.compile(
     r"USB\\[A-Za-z0-9_&.\\-]{1,190}|\{[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\}", re.IGNORECASE
 )
@@ -47,6 +52,11 @@ class PolicyForm(DesktopFilterMixin):
         label="Those USB devices", required=False, max_length=2000, widget=forms.Textarea(attrs={"rows": 3}),
         help_text="One a line: a device such as USB\\VID_046D&PID_C52B, or the GUID of a class in braces.",
     )  # fmt: skip
+    start_url = url("URL", help_text=tag_list())
+    start_message = forms.CharField(
+        label="Message", required=False, max_length=500, initial=MESSAGE,
+        help_text="What people read whose login is blocked.",
+    )  # fmt: skip
     desktop_rows = desktop_rows()
     desktop_join = join()
     notes = notes()
@@ -60,6 +70,7 @@ class PolicyForm(DesktopFilterMixin):
             "offer_empty_pools",
             "session_expire",
             "expire_on_lock",
+            *START,
             "port_close",
             "longest",
             *REDIRECTION,
@@ -76,11 +87,15 @@ class PolicyForm(DesktopFilterMixin):
             "redirect_printers": "Likewise.",
             "redirect_audio": "Likewise, with the microphone.",
             "usb": "Likewise.",
+            "start_timeout": SECONDS,
+            "start_blocks": "No answer in time, or one of 400 or more, keeps people out. Whoever may use these pages "
+            "is let in all the same.",
         }
 
     sections: ClassVar = [
         Section("General", "", ["name", "max_desktops", "auto_launch", "offer_empty_pools", "session_expire",
                                   "expire_on_lock"]),
+        Section("Start of session", "A program of yours hears of every sign-in, and can have a say.", START),
         Section("Connections", "", ["port_close", "longest"]),
         Section("Redirection", "What may pass between the user's device and the desktop. What is not ticked is kept "
                 "out whatever a protocol plan's configuration file says.", REDIRECTION),
@@ -88,7 +103,9 @@ class PolicyForm(DesktopFilterMixin):
                 ["desktop_rows", "desktop_join"]),
         Section("", "", ["notes"]),
     ]  # fmt: skip
-    show_when: ClassVar = {"usb_devices": when("usb", Usb.SOME)}
+    show_when: ClassVar = {
+        "usb_devices": when("usb", Usb.SOME), **{name: when("start_call", True) for name in START[1:]},
+    }  # fmt: skip
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -105,4 +122,16 @@ class PolicyForm(DesktopFilterMixin):
             for device in devices:
                 if not DEVICE.fullmatch(device):
                     self.add_error("usb_devices", f"“{device}” is neither a device's id nor a GUID in braces.")
+        needs_url(self, "start_call", "start_url")
         return cleaned
+
+    def clean_start_url(self) -> str:
+        """No tag of a desktop: there is none yet."""
+        url: str = self.cleaned_data["start_url"]
+        if early := [tag for tag in tags_of(url) if tag not in AT_SIGN_IN and not tag.startswith("USER:")]:
+            raise forms.ValidationError(f"{{{early[0]}}} is not known at the start of a session.")
+        return url
+
+    def clean_start_message(self) -> str:
+        """Nobody is kept out without a word."""
+        return self.cleaned_data["start_message"] or MESSAGE

@@ -1,26 +1,16 @@
-"""Call the URL of a plan: plain GET or signed POST, tags replaced and quoted (SPEC 3.4; docs/call-outs.md).
-
-A redirect is an answer and is not followed. Link-local addresses are refused: there clouds keep the keys of a machine.
-"""
+"""Call the URL of a plan: plain GET or signed POST, tags replaced and quoted (SPEC 3.4; docs/call-outs.md)."""
 
 import hashlib
 import hmac
-import http.client
 import json
-import socket
-import ssl
-import threading
-import urllib.error
 import urllib.request
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Any
 from uuid import UUID, uuid5
 
 from authservers.models import User
-from broker.connect import tags
+from broker.connect import tags, web_call
 from broker.connect.actions import standing
 from broker.core import audit
 from broker.core.clock import now
@@ -32,59 +22,13 @@ from centers.models import Desktop
 from plans.engine import Due
 from plans.models import ReleasePlan
 from plans.tags import render_url
+from policies.models import PoolAssignment
+from pools.models import Assignment
 
 TIMEOUT = 5
 RETRIES = 2
 LONGEST = timedelta(seconds=30)  # what a plan may give a call
-AWS_METADATA = IPv6Network("fd00:ec2::/32")  # EC2's instance metadata over IPv6, which is not link-local
 DELIVERIES = UUID("7f0f2a52-5d1f-4d3a-9b57-0c1f4d6f2a10")  # the name space of delivery ids
-
-
-class Stay(urllib.request.HTTPRedirectHandler):
-    """Takes a redirect for the answer."""
-
-    def http_error_302(self, req: Any, fp: Any, code: int, msg: str, headers: Any) -> Any:
-        """What was answered."""
-        return fp
-
-    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
-
-
-class Plain(http.client.HTTPConnection):
-    """Reaches no address but a checked one."""
-
-    def connect(self) -> None:
-        """Connect, or raise OSError."""
-        self._create_connection = reach
-        super().connect()
-
-
-class Encrypted(http.client.HTTPSConnection):
-    """The same, over TLS."""
-
-    def connect(self) -> None:
-        """Connect, or raise OSError."""
-        self._create_connection = reach
-        super().connect()
-
-
-class Http(urllib.request.HTTPHandler):
-    """Opens http URLs."""
-
-    def http_open(self, req: Any) -> Any:
-        """The answer."""
-        return self.do_open(Plain, req)
-
-
-class Https(urllib.request.HTTPSHandler):
-    """Opens https URLs."""
-
-    def https_open(self, req: Any) -> Any:
-        """The answer."""
-        return self.do_open(Encrypted, req, context=ssl.create_default_context())
-
-
-OPENER = urllib.request.build_opener(Stay, Http, Https)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,42 +41,6 @@ class Call:
     secret: str = ""
 
 
-def reach(where: tuple[str, int], timeout: float, _source: object = None) -> socket.socket:
-    """Look a host up, once, and connect to what was found; raises OSError where that is never called, or not there."""
-    found = [str(each[4][0]) for each in socket.getaddrinfo(*where, type=socket.SOCK_STREAM)]
-    for address in found:
-        refuse_metadata(address)
-    for address in found[:-1]:
-        with suppress(OSError):
-            return within(timeout + 1, socket.create_connection((address, where[1]), timeout))
-    return within(timeout + 1, socket.create_connection((found[-1], where[1]), timeout))
-
-
-def within(seconds: float, connection: socket.socket) -> socket.socket:
-    """Cut the connection off after so many seconds: its own time-out begins anew with every byte that drips in.
-
-    Through a second handle, because TLS takes the first one away.
-    """
-    handle = connection.dup()
-
-    def cut_off() -> None:
-        with handle, suppress(OSError):
-            handle.shutdown(socket.SHUT_RDWR)
-
-    timer = threading.Timer(seconds, cut_off)
-    timer.daemon = True
-    timer.start()
-    return connection
-
-
-def refuse_metadata(written: str) -> None:
-    """Raise OSError for the addresses at which clouds keep the keys of a machine."""
-    address = ip_address(written.partition("%")[0])
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    if (mapped or address).is_link_local or address in AWS_METADATA:
-        raise OSError(f"{written} is a link-local address or one of a cloud's metadata, which is never called")
-
-
 def run(job: Job) -> Result:
     """Call it; an answer of 400 or more, or none, is tried again as often as the plan says, with growing pauses."""
     desktop, against = standing(job)
@@ -141,19 +49,26 @@ def run(job: Job) -> Result:
     due = Due.from_json(job.payload["due"])
     user = User.objects.filter(pk=job.payload.get("user")).first()
     try:
-        call = how(due, render_url(due.detail, tags.values(desktop, user)))
+        call = how(due, render_url(due.detail, known(job, due, desktop, user)))
     except UnreadableSecret as error:
         return Failed(str(error))
     body = news(job, due, desktop, user) if call.secret else b""
     assert_outside()
     note(job, called=called(job) + 1)
     try:
-        with OPENER.open(request(job, call, body), timeout=call.timeout) as answer:
-            said = f"It answered {answer.status}."
-    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
+        said = f"It answered {web_call.status(request(job, call, body), call.timeout)}."
+    except web_call.NoGoodAnswer as error:
         return failed(job, call, desktop, due, str(error))
     audit.record("plan.job_executed", f"Called the URL of plan {due.plan}. {said}", desktop=desktop)
     return Done(said)
+
+
+def known(job: Job, due: Due, desktop: Desktop, user: User | None) -> dict[str, str]:
+    """The tags; a pool assignment's URL knows its pool and policy, too."""
+    line = PoolAssignment.objects.select_related("policy").filter(pk=due.row("line")).first()
+    lent = Assignment.objects.select_related("pool").filter(pk=job.payload.get("assignment") or 0).first()
+    pool = {"POOL": lent.pool.name} if lent and lent.pool else {}
+    return tags.values(desktop, user) | pool | ({"POLICY": line.policy.name} if line else {})
 
 
 def failed(job: Job, call: Call, desktop: Desktop, due: Due, error: str) -> Result:
@@ -171,9 +86,10 @@ def called(job: Job) -> int:
 
 
 def how(due: Due, url: str) -> Call:
-    """As the release plan says that wants it; plainly where no plan does. Raises UnreadableSecret."""
-    kind, _, number = due.source.partition(":")
-    plan = ReleasePlan.objects.filter(pk=number).first() if kind == "release_plan" and number.isdigit() else None
+    """As the release plan or pool assignment says that wants it; plainly where none does. Raises UnreadableSecret."""
+    if timeout := PoolAssignment.objects.filter(pk=due.row("line")).values_list("assigned_timeout", flat=True).first():
+        return Call(url, timeout)
+    plan = ReleasePlan.objects.filter(pk=due.row("release_plan")).first()
     if plan is None:
         return Call(url)
     signed = plan.url_method == ReleasePlan.Method.POST
@@ -188,7 +104,7 @@ def delivery(job: Job) -> str:
 def request(job: Job, call: Call, body: bytes) -> urllib.request.Request:
     """What is sent. The signature covers time and id, so that nobody can send an old call again as a new one."""
     if not call.secret:
-        return urllib.request.Request(call.url, method="GET")  # noqa: S310 - http(s) only, checked by the form
+        return web_call.plain(call.url)
     moment, number = str(int(now().timestamp())), delivery(job)
     signature = sign(call.secret, moment, number, body)
     headers = {
@@ -197,7 +113,7 @@ def request(job: Job, call: Call, body: bytes) -> urllib.request.Request:
         "X-Usher-Timestamp": moment,
         "X-Usher-Signature": f"sha256={signature}",
     }
-    return urllib.request.Request(call.url, body, headers, method="POST")  # noqa: S310 - the same
+    return urllib.request.Request(call.url, body, headers, method="POST")  # noqa: S310 - http(s) only, checked by the form
 
 
 def sign(key: str, moment: str, number: str, body: bytes) -> str:

@@ -15,7 +15,7 @@ from django.db.models import Q
 from agents.models import Agent, AgentEvent
 from agents.protocol import Identity, Said, Who, which_user
 from authservers.models import User
-from broker.connect import closing, rights, rogues, tunnels
+from broker.connect import closing, log_in_as, rights, rogues, tunnels
 from broker.connect.happenings import Happening, happened
 from broker.connect.launching import logged_in
 from broker.connect.models import DesktopSession
@@ -256,6 +256,8 @@ def identify(row: DesktopSession, desktop: Desktop, told: AgentEvent) -> None:
     said = said_of(row, desktop, told)
     match = which_user(said, identities(desktop, said))
     row.user_id = match.key if match.who is Who.KNOWN else None
+    if match.who is Who.LOCAL:
+        row.user_id = log_in_as.whose(desktop, said)
     row.rogue = not belongs(row, desktop) and not rogues.ignored(desktop.center, said, match.who)
     if row.rogue:
         rogues.detected(row, desktop)

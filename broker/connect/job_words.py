@@ -22,6 +22,7 @@ KINDS: dict[str, str] = {
     "disconnect": "disconnect the session",
     "message": "show a message",
     "call_url": "call a URL",
+    "session_start": "call a URL: somebody signed in",
     "port_close": "tell the gateway what is closed",
     "tunnel_closed": "see what a closed connection means",
     "session_expire": "end the sign-ins that a change of rules ended",

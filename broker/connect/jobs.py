@@ -13,6 +13,7 @@ from broker.connect import (
     queue,
     rogues,
     session_expire,
+    session_start,
     tunnel_closed,
 )  # fmt: skip
 from broker.core.jobs import Kind
@@ -36,5 +37,6 @@ HANDLERS: dict[str, Kind] = {
     "call_url": call_url.KIND,
     "housekeeping": housekeeping.KIND,
     "session_expire": session_expire.KIND,
+    "session_start": session_start.KIND,
     "tunnel_closed": tunnel_closed.KIND,
 }

@@ -4,7 +4,7 @@ The directory is asked outside any transaction; one short transaction then store
 """
 
 import uuid
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from django.contrib.auth import login as open_django_session
@@ -15,7 +15,7 @@ from authservers import people
 from authservers.directories.base import DirectoryError, Person, Refusal, SignInRefused, words
 from authservers.models import LOCAL, AuthenticationServer, User, key_of
 from authservers.services import directory
-from broker.connect import credentials, throttle
+from broker.connect import credentials, session_start, throttle
 from broker.connect.forms import active_servers
 from broker.connect.models import Client, PortalSession
 from broker.core import audit
@@ -68,13 +68,13 @@ def sign_in(request: HttpRequest, typed: Typed, cookie: str = "") -> PortalSessi
         raise Refused(f"Too many failed sign-ins. Try again in {minutes(wait)}.", 429)
     try:
         server, found = verified(request, typed)
+        throttle.forget(attempt)
+        return admitted(request, server, found, Came(place(request), cookie, typed.password))
     except Refused as refused:
         if refused.status != 200:
             throttle.forget(attempt)
         audit.record("auth.login_failed", f"{typed.login}: {refused.reason}", level="warning")
         raise
-    throttle.forget(attempt)
-    return admitted(request, server, found, Came(None, cookie, typed.password))
 
 
 def minutes(wait: timedelta) -> str:
@@ -152,10 +152,27 @@ def remote(server: AuthenticationServer, typed: Typed) -> Person | None:
         raise Refused(words(refused.refusal), reason=str(refused.refusal)) from refused
 
 
-@transaction.atomic
 def admitted(request: HttpRequest, server: AuthenticationServer, found: User | Person, came: Came) -> PortalSession:
-    """Store the sign-in: user, client, role and policy, session; raises Refused where the rules give no access."""
-    location = place(request)
+    """Let somebody in whom a server knows; raises Refused where the rules give no access, or the policy's URL does
+    not agree."""
+    user, given = placed(server, found, came.location)
+    if session_start.blocks(given):
+        try:
+            session_start.ask(user, given, client_address(request) or "")
+        except session_start.Blocked as blocked:
+            raise Refused(str(blocked), 403, blocked.reason) from blocked
+        user, given = placed(server, User.objects.get(pk=user.pk), came.location)  # the answer took its time
+    with transaction.atomic():
+        open_django_session(request, user, backend=BACKEND)
+        portal = opened(request, user, given, came)
+        session_start.tell(user, given, client_address(request) or "")
+        audit.record("auth.login_ok", f"{user} signed in by {server}: {given.why}", actor=user, user=user)
+    return portal
+
+
+@transaction.atomic
+def placed(server: AuthenticationServer, found: User | Person, location: Location | None) -> tuple[User, Standing]:
+    """Store who somebody is, and what the assignment rules give them; raises Refused where that is nothing."""
     seen = {"last_sign_in_at": now(), "last_location": location.pk if location else None}
     user = people.keep(server, found, signed_in=seen) if isinstance(found, Person) else found
     if not user.is_active:
@@ -165,10 +182,7 @@ def admitted(request: HttpRequest, server: AuthenticationServer, found: User | P
         raise Refused("You have no access to desktops here. Ask your administrator.", 403, given.why)
     if user is found:
         User.objects.filter(pk=user.pk).update(**seen)
-    open_django_session(request, user, backend=BACKEND)
-    portal = opened(request, user, given, replace(came, location=location))
-    audit.record("auth.login_ok", f"{user} signed in by {server}: {given.why}", actor=user, user=user)
-    return portal
+    return user, given
 
 
 def place(request: HttpRequest) -> Location | None:

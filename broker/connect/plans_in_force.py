@@ -10,7 +10,7 @@ from plans.engine import Action, Event, Notice, Step
 from plans.models import MAY_ASK, NEVER, WARN_BEFORE, PowerControlPlan, ProtocolPlan, ReleasePlan
 from plans.steps import power_steps, release_steps, warned, with_closed
 from policies.models import Location, Policy, PoolAssignment
-from policies.services import standing
+from policies.services import Standing, standing
 from pools.models import Assignment
 
 ROGUE = "rogue"  # the origin of an assignment that a login past the broker brought about
@@ -38,6 +38,8 @@ class InForce:
             steps += power_steps(self.power)
         if self.release:
             steps += release_steps(self.release)
+        if self.line:
+            steps += line_steps(self.line)
         return with_closed(steps, self.release.closed_as if self.release else self.closed_as)
 
 
@@ -72,13 +74,21 @@ def steps_for(assignment: Assignment, policy: Policy | None, line: PoolAssignmen
     if policy is not None and assignment.kind == Assignment.Kind.HARD:
         power = policy.hard_power_plan
         return [*(power_steps(power) if power else ()), *hard_steps(policy)]
-    return [*power_steps(line.power_plan), *release_steps(line.release_plan)] if line else []
+    return [*power_steps(line.power_plan), *release_steps(line.release_plan), *line_steps(line)] if line else []
+
+
+def line_steps(line: PoolAssignment) -> list[Step]:
+    """The URL that a pool assignment has called when one of its desktops is assigned (SPEC 3.5.2)."""
+    if not (line.send_url and line.assigned_url):
+        return []
+    name, source = f"{line.policy.name}: {line.pool.name}", f"line:{line.pk}"
+    return [Step(Event.ASSIGNED, Action.CALL_URL, plan=name, detail=line.assigned_url, source=source)]
 
 
 def for_assignment(assignment: Assignment) -> InForce:
     """The plans for an assigned desktop, by its user's policy of now."""
     user = assignment.user
-    policy = policy_of(user)
+    policy = standing_of(user).policy
     if policy is not None and assignment.kind == Assignment.Kind.HARD:
         why = f"hard-assigned: the hard section of policy {policy}"
         protocol, power = policy.hard_protocol_plan, policy.hard_power_plan
@@ -109,10 +119,10 @@ def rogue(assignment: Assignment) -> InForce:
     )  # fmt: skip
 
 
-def policy_of(user: User) -> Policy | None:
-    """The policy that the user's next sign-in would get, from the groups and the location of the last one."""
+def standing_of(user: User) -> Standing:
+    """The role and policy that the user's next sign-in would get, from the groups and the location of the last one."""
     location = Location.objects.filter(pk=user.last_location).first() if user.last_location else None
-    return standing(user, user.server, user.group_sids, location).policy
+    return standing(user, user.server, user.group_sids, location)
 
 
 def line_of(policy: Policy, desktop: Desktop, *, hard: bool = False) -> PoolAssignment | None:

@@ -1,6 +1,7 @@
 """The values of dynamic tags (SPEC 3.2): what templates and URLs may know of a connection. Never a password."""
 
 from authservers.models import User
+from broker.connect import log_in_as
 from broker.connect.models import Launch
 from centers.models import Desktop
 
@@ -21,9 +22,16 @@ def values(desktop: Desktop, user: User | None, launch: Launch | None = None, cl
     if launch and launch.portal_session and launch.portal_session.policy:
         found["POLICY"] = launch.portal_session.policy.name
     if user:
-        found |= {"USER": user.sam or user.login, "DOMAIN": user.netbios, "EMAIL": user.email}
-        found |= {f"USER:{name}": first(value) for name, value in user.attributes.items()}
+        found |= of_user(user)
+    if launch:
+        found["DOMAIN"] = log_in_as.domain(desktop, launch.assignment)
     return found
+
+
+def of_user(user: User) -> dict[str, str]:
+    """What is known of a user alone."""
+    known = {"USER": user.sam or user.login, "DOMAIN": user.netbios, "EMAIL": user.email}
+    return known | {f"USER:{name}": first(value) for name, value in user.attributes.items()}
 
 
 def first(value: object) -> str:

@@ -342,7 +342,8 @@ def settle(job: Job, kind: Kind, result: Result) -> bool:
         case Later(reason, at):
             if kind.gives_up and job.deadline and now() >= job.deadline:
                 return bool(end(job, Job.State.ABORTED, f"Given up at its deadline. {reason}"))
-            return postpone(job, reason, max(at, now() + A_MOMENT) if at else now() + back_off(job.tries))
+            job.setbacks = 0 if at else job.setbacks + 1
+            return postpone(job, reason, max(at, now() + A_MOMENT) if at else now() + back_off(job.setbacks))
 
 
 def finish(job: Job, message: str, again_at: datetime | None) -> bool:
@@ -365,7 +366,7 @@ def end(job: Job, state: Job.State, reason: str) -> int:
 
 def postpone(job: Job, reason: str, at: datetime) -> bool:
     """Back to Pending. Where a newer Pending job holds the key, this one is moot."""
-    waits = {"state": Job.State.PENDING, "run_at": at, "leased_until": None}
+    waits = {"state": Job.State.PENDING, "run_at": at, "leased_until": None, "setbacks": job.setbacks}
     try:
         with transaction.atomic():
             return bool(mine(job).update(**waits, reason=reason, history=history(job, Job.State.PENDING, reason)))
@@ -383,7 +384,8 @@ def history(job: Job, state: str, said: str) -> list[dict[str, Any]]:
     return [*past[:1], *past[1:][-HISTORY:], line]
 
 
-def back_off(tries: int) -> timedelta:
-    """2 s, 4 s, 8 s ... up to 5 minutes, with jitter so that a storm does not come back as one."""
-    seconds = min(300.0, 2.0 ** min(tries, 10))
+def back_off(times: int) -> timedelta:
+    """How long to wait after so many setbacks in a row: 2 s, 4 s, 8 s ... up to 5 minutes, with jitter so that a storm
+    does not come back as one."""
+    seconds = min(300.0, 2.0 ** min(times, 10))
     return timedelta(seconds=seconds * random.uniform(0.8, 1.2))

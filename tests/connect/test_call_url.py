@@ -5,10 +5,8 @@ import hmac
 import json
 import socket
 import threading
-from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
@@ -25,48 +23,9 @@ from plans.engine import Action, Due, Event
 from plans.models import ReleasePlan
 from pools.models import Assignment
 from tests import make
+from tests.connect.listener import Listener
 
 pytestmark = pytest.mark.django_db
-
-
-class Listener(HTTPServer):
-    """Remembers what was asked; answers as it is told."""
-
-    asked: list[str]
-    posted: list[tuple[dict[str, str], bytes]]
-    answer: int
-
-
-class Handler(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        server: Any = self.server
-        server.asked.append(self.path)
-        if server.answer:
-            self.send_response(server.answer)
-            self.send_header("Location", "/elsewhere")
-            self.end_headers()
-        else:
-            self.wfile.write(b"this is no HTTP\r\n\r\n")
-
-    def do_POST(self) -> None:
-        server: Any = self.server
-        server.posted.append((dict(self.headers), self.rfile.read(int(self.headers["Content-Length"]))))
-        self.do_GET()
-
-    def log_message(self, *_: object) -> None:
-        """Nothing."""
-
-
-@pytest.fixture
-def listener() -> Iterator[Listener]:
-    server = Listener(("127.0.0.1", 0), Handler)
-    server.asked, server.posted, server.answer = [], [], 200
-    thread = threading.Thread(target=server.serve_forever, args=[0.01])
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 def planned(url: str, source: str = "") -> Job:

@@ -138,6 +138,15 @@ def test_the_plans_templates_say_who_the_user_is(here: Site) -> None:
     assert (here.opening()["login"], here.opening()["domain"]) == ("alice-adm", here.desktop.computer_name)
 
 
+def test_a_policy_that_logs_people_in_by_a_local_account_means_the_desktop_by_domain(here: Site) -> None:
+    here.choose("html5_rdp", sso_user="{USER}", sso_domain="{DOMAIN}")
+    here.connect()
+    for said, domain in (("D", "CORP"), ("L", here.desktop.computer_name)):
+        here.policy.lines.update(log_in_as=said)
+        here.token()
+        assert (here.opening()["login"], here.opening()["domain"]) == ("alice", domain)
+
+
 def test_the_certificate_that_the_agent_tells_is_pinned(here: Site) -> None:
     Desktop.objects.update(rdp_cert_sha256="ab" * 32)
     here.connect()

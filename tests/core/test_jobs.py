@@ -263,10 +263,25 @@ def test_a_worker_that_has_lost_its_lease_leaves_no_rows_behind(clock: Any) -> N
 
 def test_a_job_that_looked_a_thousand_times_can_still_back_off(clock: Any) -> None:
     enqueue(Wish("thing"))
-    Job.objects.update(tries=5000)
+    Job.objects.update(tries=5000, setbacks=5000)
     jobs.work(kind(Later("AWS is busy")))
     assert only().state == "pending"
     assert only().run_at - now() <= timedelta(minutes=6)
+
+
+def test_a_job_that_has_looked_every_second_and_raises_once_is_tried_again_soon(clock: Any) -> None:
+    def looks(job: Job) -> Result:
+        if job.tries % 10 == 0:
+            raise RuntimeError("a deadlock")
+        return Later("one person waits", now() + jobs.A_MOMENT)
+
+    enqueue(Wish("thing"))
+    waits = []
+    for _ in range(30):
+        jobs.work(kind(looks))
+        waits.append((only().run_at - now()).total_seconds())
+        clock.shift(only().run_at - now())
+    assert all(wait < 3 for wait in waits)
 
 
 def test_later_is_never_now(clock: Any) -> None:

@@ -30,8 +30,8 @@ def line_data(**changes: Any) -> dict[str, Any]:
     return {
         "quantity": "1", "pool": make.root_pool().pk, "display": "5", "offer_order": "1", "offer_stopped": "agent",
         "offer_without_agent": "on", "offer_pending_reboot": "on", "allow_stop": "0", "allow_restart": "0",
-        "start_if_stopped": "on", "protocol_plan": plans["protocol_plan"].pk, "power_plan": plans["power_plan"].pk,
-        "release_plan": plans["release_plan"].pk, **changes,
+        "start_if_stopped": "on", "log_in_as": "R", "protocol_plan": plans["protocol_plan"].pk,
+        "power_plan": plans["power_plan"].pk, "release_plan": plans["release_plan"].pk, **changes,
     }  # fmt: skip
 
 
@@ -88,7 +88,8 @@ def test_lines_are_edited_moved_and_deleted(admin: Client) -> None:
 def test_the_hard_assigned_tab_is_saved(admin: Client) -> None:
     policy = Policy.objects.create(name="Engineers")
     data = {
-        "hard_display": "1", "hard_allow_stop": "1", "hard_allow_restart": "0", "hard_disconnected_log_out": "600",
+        "hard_display": "1", "hard_log_in_as": "L", "hard_allow_stop": "1", "hard_allow_restart": "0",
+        "hard_disconnected_log_out": "600",
         "hard_idle_lock": "-1", "hard_idle_disconnect": "-1", "hard_idle_log_out": "-1", "hard_offer_stopped": "agent",
         "hard_closed_as": "logout", "hard_idle_url_after": "900", "hard_idle_url": "https://x.example/{USER}",
         "hard_log_out_rogue": "on", "hard_disconnected_url": "https://x.example/gone",
@@ -97,12 +98,45 @@ def test_the_hard_assigned_tab_is_saved(admin: Client) -> None:
     answer = admin.post(f"{URL}{policy.pk}/hard/", data)
     assert answer.status_code == 303, answer.context["form"].errors
     policy.refresh_from_db()
+    assert policy.hard_log_in_as == "L"
     assert (policy.hard_display, policy.hard_disconnected_log_out, policy.hard_start_if_stopped) == (1, 600, False)
     assert (policy.hard_offer_stopped, policy.hard_closed_as, policy.hard_log_out_rogue) == ("agent", "logout", True)
     assert (policy.hard_idle_url_after, policy.hard_offer_without_agent) == (900, False)
     assert (policy.hard_backup_pool, policy.hard_backup_if_closed) == (make.root_pool(), False)
     wrong = admin.post(f"{URL}{policy.pk}/hard/", {**data, "hard_idle_url": "", "hard_backup_if_silent": ""})
     assert set(wrong.context["form"].errors) == {"hard_idle_url", "hard_backup_pool"}
+
+
+def test_a_line_that_calls_a_url_names_it_with_tags_that_exist(admin: Client) -> None:
+    policy = Policy.objects.create(name="Engineers")
+    where = f"{URL}{policy.pk}/lines/add/"
+    calling = line_data(send_url="on", assigned_timeout="9")
+    for wrong in ("", "ftp://x.example/", "https://x.example/{NOTHING}"):
+        assert list(admin.post(where, {**calling, "assigned_url": wrong}).context["form"].errors) == ["assigned_url"]
+    assert "assigned_timeout" in admin.post(where, {**calling, "assigned_timeout": "31"}).context["form"].errors
+    answer = admin.post(where, {**calling, "assigned_url": "https://x.example/{POOL}/{USER}"})
+    assert answer.status_code == 303, answer.context["form"].errors
+    line = policy.lines.get()
+    assert (line.send_url, line.assigned_url, line.assigned_timeout) == (True, "https://x.example/{POOL}/{USER}", 9)
+
+
+def test_a_policy_that_calls_a_url_at_the_start_of_a_session_names_it_with_tags_that_mean_something_then(
+    admin: Client,
+) -> None:
+    given = {"name": "Engineers", "max_desktops": "-1", "session_expire": "2880", **CONNECTIONS}
+    calling = {**given, "start_call": "on", "start_timeout": "5", "start_blocks": "on", "start_message": ""}
+    for wrong in ("", "https://x.example/{IP}", "https://{USER}.example/"):
+        answer = admin.post(f"{URL}add/", {**calling, "start_url": wrong})
+        assert list(answer.context["form"].errors) == ["start_url"]
+    assert (
+        "{IP} is not known at the start of a session."
+        in admin.post(f"{URL}add/", {**calling, "start_url": "https://x.example/{IP}"}).content.decode()
+    )
+    good = "https://x.example/?u={USER}&d={USER:department}"
+    assert admin.post(f"{URL}add/", {**calling, "start_url": good}).status_code == 303
+    policy = Policy.objects.get(name="Engineers")
+    assert (policy.start_call, policy.start_url, policy.start_blocks) == (True, good, True)
+    assert policy.start_message == "Unable to initialize session"
 
 
 def test_the_rogue_tab_is_saved(admin: Client) -> None:

@@ -161,7 +161,7 @@ def leavers() -> dict[str, int]:
 
 def offered(person: User) -> dict[str, Any]:
     """What they would see now, by the groups and the location of their last sign-in."""
-    policy = plans_in_force.policy_of(person)
+    policy = plans_in_force.standing_of(person).policy
     found: list[Offer] = offers.build(person, policy).offers if policy else []
     return {"policy": policy, "offers": found}
 
