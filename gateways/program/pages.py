@@ -2,48 +2,44 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 
 import aiohttp
 from aiohttp import web
 from yarl import URL
 
+from gateways.program.bodies import Body, Trouble, Uploads
 from gateways.program.broker import Broker
 from gateways.program.headers import to_broker, to_browser
 from gateways.program.house import HOUSE, House
-from gateways.program.turns import TooMany, Turns
+from gateways.program.turns import Places, TooMany, Turns
 from gateways.wire import FORWARD_HEADER, Call, sign_forward
 
 log = logging.getLogger(__name__)
 BROKER = web.AppKey("broker", Broker)
-BODY_LIMIT = 64 * 1024 * 1024  # bytes of what a browser sends
 CHUNK = 65_536
-STALLED = 30  # seconds without a byte from a browser that sends, or to one that reads
-SENDING = 600  # seconds for all of a browser's body
+STALLED = 30  # seconds for a browser to read so much
+READERS = 160  # answers being read; each holds a connection to the broker (broker.AT_A_TIME), so the oldest makes room
 OF_ONE_CLIENT, WAITING, PATIENCE = 64, 1_000, 15  # requests under way, more that wait, and for how many seconds
 NOT_PASSED_ON = ("/agent/", "/gateway/", "/control/", "/viewer/", "/app/", "/metrics")  # machines do not come this way
 
 
-class Trouble(Exception):
-    """It cannot be passed on; the status and the words of the page that says so."""
+@dataclass(frozen=True)
+class Crowd:
+    """How many requests are on their way: of one address, with a body, and with an answer that is being read."""
 
-    def __init__(self, status: int, words: str) -> None:
-        super().__init__(words)
-        self.status = status
-
-
-TURNS = web.AppKey("turns", Turns)
+    turns: Turns = field(default_factory=lambda: Turns(OF_ONE_CLIENT, WAITING, PATIENCE))
+    uploads: Uploads = field(default_factory=Uploads)
+    readers: Places = field(default_factory=lambda: Places(READERS))
 
 
-def turns() -> Turns:
-    """As many requests as one address may have."""
-    return Turns(OF_ONE_CLIENT, WAITING, PATIENCE)
+CROWD = web.AppKey("crowd", Crowd)
 
 
 async def serve(request: web.Request) -> web.StreamResponse:
     """Whatever is none of our own addresses."""
     try:
-        async with request.app[TURNS].of(request.remote or ""):
+        async with request.app[CROWD].turns.of(request.remote or ""):
             return await passed_on(request, request.app[HOUSE], request.app[BROKER])
     except TooMany:
         return page(Trouble(429, "Too many requests from your address at the same time."))
@@ -56,18 +52,20 @@ async def passed_on(request: web.Request, house: House, broker: Broker) -> web.S
     url = target(request, house.settings.broker)
     if broker.http is None:
         raise away(house, "it has not been found yet")
-    body = Body(request) if request.body_exists else None
-    asking = broker.http.request(
-        request.method, url, headers=headers(request, house), data=body and body.chunks(), allow_redirects=False
-    )
+    body = Body(request, request.app[CROWD].uploads)
     try:
-        async with asking as answer:
+        async with (
+            body.begun(),
+            broker.http.request(
+                request.method, url, headers=headers(request, house), data=body.data, allow_redirects=False
+            ) as answer,
+        ):
             house.figures.pages += 1
             return await answered(request, answer, house.settings.broker)
     except Trouble:
         raise
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        if body and body.trouble:
+        if body.trouble:
             raise body.trouble from None
         raise away(house, str(error) or type(error).__name__) from None
 
@@ -101,51 +99,16 @@ async def answered(request: web.Request, answer: aiohttp.ClientResponse, broker:
     sent = web.StreamResponse(status=answer.status, reason=answer.reason)
     sent.headers.extend(to_browser(answer.headers.items(), broker, here))
     try:
-        await sent.prepare(request)
-        async for chunk in answer.content.iter_chunked(CHUNK):
-            async with asyncio.timeout(STALLED):
-                await sent.write(chunk)
-        await sent.write_eof()
+        async with request.app[CROWD].readers.one():
+            await sent.prepare(request)
+            async for chunk in answer.content.iter_chunked(CHUNK):
+                async with asyncio.timeout(STALLED):
+                    await sent.write(chunk)
+            await sent.write_eof()
     except (aiohttp.ClientError, TimeoutError, OSError):  # either end is gone: the browser is to see that it is not all
         if request.transport is not None:
             request.transport.abort()
     return sent
-
-
-class Body:
-    """What the browser sends, within limits."""
-
-    def __init__(self, request: web.Request) -> None:
-        if (request.content_length or 0) > BODY_LIMIT:
-            raise too_large()
-        self.request = request
-        self.trouble: Trouble | None = None  # why it was not passed on
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """As they come. Raises Trouble, which is kept too: the client library hides it."""
-        size, end = 0, asyncio.get_running_loop().time() + SENDING
-        try:
-            while chunk := await self._next(end):
-                size += len(chunk)
-                if size > BODY_LIMIT:
-                    raise too_large()
-                yield chunk
-        except TimeoutError:
-            self.trouble = Trouble(408, "What you sent did not come in time.")
-            raise self.trouble from None
-        except Trouble as error:
-            self.trouble = error
-            raise
-
-    async def _next(self, end: float) -> bytes:
-        left = end - asyncio.get_running_loop().time()
-        async with asyncio.timeout(min(STALLED, left)):
-            return await self.request.content.readany()
-
-
-def too_large() -> Trouble:
-    """Both for what is announced and for what comes unannounced."""
-    return Trouble(413, f"More than {BODY_LIMIT // 1024 // 1024} MB cannot be sent.")
 
 
 def away(house: House, why: str) -> Trouble:
@@ -170,6 +133,6 @@ def page(error: Trouble) -> web.Response:
     if error.status in (429, 502):
         said["Retry-After"] = "5"
     answer = web.Response(status=error.status, text=text, content_type="text/html", headers=said)
-    if error.status in (408, 413):
+    if error.status in (400, 408, 413, 429):
         answer.force_close()  # the rest of what was sent is not read
     return answer

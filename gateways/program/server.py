@@ -33,6 +33,7 @@ from gateways.program.vnc import serve as vnc
 
 log = logging.getLogger(__name__)
 KEEP_ALIVE = 75  # seconds; a balancer in front keeps its connections
+LINGER = 2  # seconds in which who is sent away while sending may read why
 HEAD_LIMIT = 16_384  # bytes of a header, and of the request line
 FAREWELL = 2.0  # seconds for handlers to let go, and again for the last word to the broker
 SWEEP = 0.5  # seconds between two looks for sessions that are over
@@ -45,7 +46,7 @@ VIEWERS: Mapping[str, Handler] = {"rdp": rdp.serve, "vnc": vnc.serve, "ssh": ssh
 def application(house: House, broker: Broker) -> web.Application:
     """Every address of a gateway."""
     app = web.Application(client_max_size=control.BODY_LIMIT, middlewares=[watch, true_address])
-    app[HOUSE], app[pages.BROKER], app[pages.TURNS] = house, broker, pages.turns()
+    app[HOUSE], app[pages.BROKER], app[pages.CROWD] = house, broker, pages.Crowd()
     control.routes(app)
     for protocol, serve in VIEWERS.items():
         app.router.add_get(f"/viewer/v1/{protocol}", serve, allow_head=False)
@@ -102,7 +103,7 @@ async def serve(settings: Settings) -> bool:
     stop = Stop(gateway)
     runner = web.AppRunner(
         application(house, gateway.broker), access_log=None, keepalive_timeout=KEEP_ALIVE, shutdown_timeout=FAREWELL,
-        max_line_size=HEAD_LIMIT, max_field_size=HEAD_LIMIT, auto_decompress=False,
+        lingering_time=LINGER, max_line_size=HEAD_LIMIT, max_field_size=HEAD_LIMIT, auto_decompress=False,
     )  # fmt: skip
     await runner.setup()
     assert runner.server is not None  # noqa: S101 - for the type checker

@@ -1,4 +1,7 @@
-"""Everybody gets a turn: of one address so many at a time, more wait a while, and too many are sent away."""
+"""Everybody gets a turn: of one address so many at a time, more wait a while, and too many are sent away.
+
+And places, of which who is slow holds none for long.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -50,3 +53,32 @@ class Turns:
         self._here[address] -= 1
         if not self._here[address]:
             del self._here[address], self._doors[address]
+
+
+class Places:
+    """`limit` at a time, who never wait: whoever has a place longest makes room, and finds a TimeoutError there."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._taken: dict[asyncio.Timeout, None] = {}  # the oldest first
+
+    def __len__(self) -> int:
+        return len(self._taken)
+
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[None]:
+        """A place. Raises TimeoutError."""
+        async with asyncio.timeout(None) as place:
+            self._taken[place] = None
+            if len(self._taken) > self.limit:
+                self._make_room()
+            try:
+                yield
+            finally:
+                self._taken.pop(place, None)
+
+    def _make_room(self) -> None:
+        oldest = next(iter(self._taken))
+        del self._taken[oldest]
+        if not oldest.expired():
+            oldest.reschedule(asyncio.get_running_loop().time())
