@@ -4,8 +4,6 @@ user gets only some: so the first ones are large and kept, and what is wanted be
 
 import fcntl
 import os
-from collections import deque
-from collections.abc import Callable
 from typing import NamedTuple
 
 LARGE = 1 << 20  # bytes; the most that an unprivileged user may ask for
@@ -24,20 +22,22 @@ class Pipe(NamedTuple):
 class Pipes:
     """A pool. A pipe is held only while bytes are in flight, so a few serve thousands of connections.
 
-    At most `limit` are out: who finds none waits in line, and so clients who do not read bound themselves.
+    At most `limit` are out: clients who do not read may hold all of them. Who finds none goes on without.
     """
 
     def __init__(self, limit: int = 512) -> None:
         self.limit, self.out = limit, 0
         self._kept = 0
         self._idle: list[Pipe] = []
-        self._waiting: deque[Callable[[Pipe], bool]] = deque()
 
     def take(self) -> Pipe | None:
-        """An empty pipe, or None: none is left. Raises OSError where no file can be opened any more."""
+        """An empty pipe, or None: none is left."""
         if self.out >= self.limit:
             return None
-        pipe = self._idle.pop() if self._idle else self._made()
+        try:
+            pipe = self._idle.pop() if self._idle else self._made()
+        except OSError:  # no file can be opened any more
+            return None
         self.out += 1
         return pipe
 
@@ -48,19 +48,8 @@ class Pipes:
             enlarge(pipe)
         return pipe
 
-    def wait(self, ready: Callable[[Pipe], bool]) -> None:
-        """Hand the next free one to `ready`, which says whether it still wants it."""
-        self._waiting.append(ready)
-
     def give(self, pipe: Pipe, *, empty: bool) -> None:
-        """Take it back and hand it on; one that still holds somebody's bytes is thrown away."""
-        self._put(pipe, empty)
-        while self._waiting and (free := self.take()):
-            if self._waiting.popleft()(free):
-                return
-            self._put(free, True)
-
-    def _put(self, pipe: Pipe, empty: bool) -> None:
+        """Take it back; one that still holds somebody's bytes is thrown away."""
         self.out -= 1
         if pipe.kept and empty:
             self._idle.append(pipe)

@@ -1,6 +1,6 @@
 """The engine of Linux: the kernel moves the bytes from socket to socket through a pipe; this process never sees them.
 
-No task and no buffer for a connection: two callbacks in the event loop.
+No task and no buffer for a connection: two callbacks in the event loop. With no pipe left we copy, and hold nothing.
 """
 
 import asyncio
@@ -86,7 +86,11 @@ class Flow:
 
     def read(self) -> None:
         """The source has bytes, or its end."""
-        if self.over or not self._has_pipe():
+        if self.over:
+            return
+        self.pipe = self.pipe or self.link.pipes.take()
+        if self.pipe is None:
+            self._by_hand()
             return
         for _ in range(TURNS):
             if not self._fill():
@@ -97,24 +101,37 @@ class Flow:
         if not self.held and not self.over:
             self._let_go()
 
-    def _has_pipe(self) -> bool:
-        if self.pipe is None:
-            try:
-                self.pipe = self.link.pipes.take()
-            except OSError:  # no file can be opened any more
-                self.link.failed(self.source)
-                return False
-        if self.pipe is None:
+    def _by_hand(self) -> None:
+        """Clients who do not read hold all pipes: copy. What the target does not take stays where it is."""
+        try:
+            data = self.source.recv(MUCH, socket.MSG_PEEK)
+        except BlockingIOError:
+            return
+        except OSError:
+            self.link.failed(self.source)
+            return
+        if data:
+            self._hand_over(data)
+        else:
+            self.eof = True
             self.link.loop.remove_reader(self.out_of)
-            self.link.pipes.wait(self._given)
-        return self.pipe is not None
+            self._end()
 
-    def _given(self, pipe: Pipe) -> bool:
-        """It waited for a pipe and here is one."""
-        if not self.over:
-            self.pipe = pipe
-            self.link.loop.add_reader(self.out_of, self.read)
-        return not self.over
+    def _hand_over(self, data: bytes) -> None:
+        try:
+            count = self.target.send(data)
+        except BlockingIOError:
+            self._await_target()
+            return
+        except OSError:
+            self.link.failed(self.target)
+            return
+        self.source.recv(count)  # seen before, so they are there
+        self.count(count)
+
+    def _await_target(self) -> None:
+        self.link.loop.remove_reader(self.out_of)
+        self.link.loop.add_writer(self.into, self._write)
 
     def _fill(self) -> bool:
         """Whether there is something to drain, or an end to pass on."""
@@ -141,8 +158,7 @@ class Flow:
             try:
                 self.held -= os.splice(self.pipe.read, self.into, self.held, None, None, FLAGS)
             except BlockingIOError:
-                self.link.loop.remove_reader(self.out_of)
-                self.link.loop.add_writer(self.into, self._write)
+                self._await_target()
                 return False
             except OSError:
                 self.link.failed(self.target)
@@ -154,7 +170,7 @@ class Flow:
     def _write(self) -> None:
         """The target takes bytes again."""
         self.link.loop.remove_writer(self.into)
-        if self._drain():
+        if self.pipe is None or self._drain():
             self._let_go()
             self.link.loop.add_reader(self.out_of, self.read)
 

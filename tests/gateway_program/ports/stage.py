@@ -10,8 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateways.program.ports import Options, Ports
+from gateways.program.ports.engine import Engine
 from gateways.program.ports.engines import engine_named
 from gateways.program.ports.limits import Limits
+from gateways.program.ports.pipes import Pipes
+from gateways.program.ports.splice import Splice
 from gateways.program.registry import Limits as RegistryLimits
 from gateways.program.registry import Registry
 from gateways.program.sessions import Session
@@ -141,7 +144,7 @@ async def stage(
     desktop.port = server.sockets[0].getsockname()[1]
     registry = Registry(RegistryLimits(), clock)
     first = random.randrange(20_001, 30_001 - ports)
-    options = Options(engine_named(engine), limits or Limits(), registry.refuse)
+    options = Options(chosen(engine), limits or Limits(), registry.refuse)
     made = Stage(desktop, clock, registry, Ports(first, first + ports - 1, HOME, clock, options))
     try:
         yield made
@@ -151,6 +154,11 @@ async def stage(
             writer.transport.abort()
         await desktop.close()
         server.close()
+
+
+def chosen(engine: str) -> Engine:
+    """By name; "no pipe left" is what splice does then."""
+    return Splice(Pipes(limit=0)) if engine == "no pipe left" else engine_named(engine)
 
 
 def listens(port: int, host: str = HOME) -> bool:

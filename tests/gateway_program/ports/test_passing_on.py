@@ -14,16 +14,16 @@ from gateways.program.ports.engines import engine_named
 from gateways.program.ports.pipes import Pipes
 from gateways.program.ports.splice import Splice
 from gateways.program.settings import BadSettings, load
-from tests.gateway_program.ports.stage import HOME, Stage, stage, until
+from tests.gateway_program.ports.stage import HOME, Stage, echo, stage, until
 
-ENGINES = ("splice", "streams")
+ENGINES = ("splice", "no pipe left", "streams")
 MANY = 8_000_000
 
 
 @pytest.fixture(params=ENGINES)
 def engine(request: pytest.FixtureRequest) -> Iterator[str]:
     """Each of them."""
-    if request.param == "splice" and not hasattr(os, "splice"):
+    if request.param != "streams" and not hasattr(os, "splice"):
         pytest.skip("This system has no splice.")
     yield request.param
 
@@ -200,26 +200,44 @@ def test_who_does_not_read_holds_up_nobody_else(engine: str) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "splice"), reason="This system has no splice.")
-def test_pipes_are_held_only_while_bytes_are_in_flight_and_waited_for_where_none_is_left() -> None:
+def test_pipes_are_held_only_while_bytes_are_in_flight() -> None:
     async def play() -> None:
         async with stage("splice") as here:
+            session = here.open()
+            for _ in range(8):
+                await here.talk(session)
+            assert pipes_of(here).out == 0
+
+    asyncio.run(play())
+
+
+@pytest.mark.skipif(not hasattr(os, "splice"), reason="This system has no splice.")
+def test_clients_who_do_not_read_hold_all_pipes_and_everybody_else_goes_on() -> None:
+    async def pours(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if await reader.readexactly(4) == b"pour":
+            while True:
+                writer.write(bytes(65_536))
+                await writer.drain()
+        await echo(reader, writer)
+
+    async def play() -> None:
+        async with stage("splice", pours) as here:
             pipes = pipes_of(here)
             pipes.limit = 2
-            session = here.open()
-            pairs = [await here.talk(session) for _ in range(8)]
-            assert pipes.out == 0
-            held = [pipes.take(), pipes.take()]
-            for _, writer in pairs:
-                writer.write(b"waits")
-            await until(lambda: len(pipes._waiting) == 8, "all wait in line")
-            plug(pairs[0][1])
-            pairs[0][1].transport.abort()  # who is first in line goes away
-            for pipe in held:
-                assert pipe is not None
-                pipes.give(pipe, empty=True)
-            for reader, _ in pairs[1:]:
-                assert await asyncio.wait_for(reader.readexactly(5), 5) == b"waits"
-            await until(lambda: session.connections == 7 and pipes.out == 0, "the pipes are back")
+            earlier = await here.connect(here.open())
+            stuck = here.open()
+            clients = [socket.create_connection((HOME, stuck.port), 5) for _ in range(3)]  # nobody reads from them
+            for each in clients:
+                each.sendall(b"pour")
+            await until(lambda: pipes.out == 2, "they hold all that there are")
+            for reader, writer in (earlier, await here.connect(here.open())):
+                said = os.urandom(300_000)
+                writer.write(b"echo" + said)
+                assert await asyncio.wait_for(reader.readexactly(len(said)), 5) == said
+            assert stuck.connections == 3
+            for each in clients:
+                each.close()
+            await until(lambda: pipes.out == 0, "the pipes are back")
 
     asyncio.run(play())
 
