@@ -5,7 +5,8 @@ import json
 import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from typing import Any, TypeVar
@@ -65,11 +66,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back, and the SHA-256 of the certificate behind which it came."""
+    """What came back."""
 
     status: int
     body: bytes
-    certificate: str
 
 
 class Hurried(ssl.SSLSocket):
@@ -107,19 +107,18 @@ def control(place: Place, gateway: str, key: Ed25519PrivateKey, name: str, told:
 
     Raises Unreachable, NoGateway, Stranger (nothing was sent then) or Refusal.
     """
-    return signed(place, gateway, key, name, json.dumps(told).encode())[0]
+    return signed(place, gateway, key, name, json.dumps(told).encode())
 
 
 @sensitive_variables("body", "call")
-def signed(place: Place, gateway: str, key: Ed25519PrivateKey, name: str, body: bytes) -> tuple[dict[str, Any], str]:
-    """The same for a body, with the certificate that was shown."""
+def signed(place: Place, gateway: str, key: Ed25519PrivateKey, name: str, body: bytes) -> dict[str, Any]:
+    """The same for a body."""
     call = Call("POST", CONTROL + name, body)
     headers = {
         "Authorization": sign_call(key, BROKER, gateway, call, at=now().timestamp()),
         "Content-Type": "application/json",
     }
-    answer = ask(place, call, headers)
-    return read(answer, place), answer.certificate
+    return read(ask(place, call, headers), place)
 
 
 def read(answer: Answer, place: Place) -> dict[str, Any]:
@@ -136,31 +135,15 @@ def read(answer: Answer, place: Place) -> dict[str, Any]:
     return said
 
 
+def shown_at(place: Place) -> str:
+    """The SHA-256 of the certificate that is shown there. Nothing is sent. Raises Unreachable and NoGateway."""
+    with connected(place, time.monotonic() + SECONDS) as (_connection, shown):
+        return shown
+
+
 def ask(place: Place, call: Call, headers: Mapping[str, str]) -> Answer:
-    """One request, within SECONDS; the certificate is judged before anything is sent.
-
-    Authorities are not asked: a gateway's certificate is usually its own, so it is the pinned one or none.
-    """
-    assert_outside()
-    ends = time.monotonic() + SECONDS
-    try:
-        return exchange(place, call, headers, ends)
-    except ssl.SSLError as error:
-        raise NoGateway(f"What answers at {place} does not speak TLS.") from error
-    except HTTPException as error:
-        raise NoGateway(f"What answers at {place} is not a gateway.") from error
-    except OSError as error:
-        raise Unreachable(words_for(error, place)) from error
-
-
-def exchange(place: Place, call: Call, headers: Mapping[str, str], ends: float) -> Answer:
-    """Connect, look at the certificate, send, read. Raises OSError, HTTPException and Stranger."""
-    with (
-        socket.create_connection((place.host, place.port), timeout=SECONDS) as plain,
-        Hurried.over(hurried(plain, ends), place.host, ends) as secured,
-    ):
-        hurried(secured, ends)
-        shown = hashlib.sha256(secured.getpeercert(binary_form=True) or b"").hexdigest()
+    """One request, within SECONDS; the certificate is judged before anything is sent."""
+    with connected(place, time.monotonic() + SECONDS) as (secured, shown):
         if place.certificate and shown != place.certificate:
             raise Stranger(f"What answers at {place} shows another certificate than the one that is pinned.", shown)
         connection = HTTPConnection(place.host, place.port)
@@ -168,9 +151,31 @@ def exchange(place: Place, call: Call, headers: Mapping[str, str], ends: float) 
         connection.request(call.method, call.path, call.body or None, dict(headers))
         with connection.getresponse() as response:
             body = response.read(LARGEST + 1)
-    if len(body) > LARGEST:
-        raise HTTPException("too much")
-    return Answer(response.status, body, shown)
+        if len(body) > LARGEST:
+            raise HTTPException("too much")
+        return Answer(response.status, body)
+
+
+@contextmanager
+def connected(place: Place, ends: float) -> Iterator[tuple[Hurried, str]]:
+    """A connection, with the SHA-256 of the certificate that is shown there. Raises Unreachable and NoGateway.
+
+    Authorities are not asked: a gateway's certificate is usually its own, so it is the pinned one or none.
+    """
+    assert_outside()
+    try:
+        with (
+            socket.create_connection((place.host, place.port), timeout=SECONDS) as plain,
+            Hurried.over(hurried(plain, ends), place.host, ends) as secured,
+        ):
+            hurried(secured, ends)
+            yield secured, hashlib.sha256(secured.getpeercert(binary_form=True) or b"").hexdigest()
+    except ssl.SSLError as error:
+        raise NoGateway(f"What answers at {place} does not speak TLS.") from error
+    except HTTPException as error:
+        raise NoGateway(f"What answers at {place} is not a gateway.") from error
+    except OSError as error:
+        raise Unreachable(words_for(error, place)) from error
 
 
 def words_for(error: OSError, place: Place) -> str:

@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db import transaction
@@ -12,7 +12,7 @@ from broker.core.addresses import with_port
 from broker.core.clock import now
 from broker.core.jobs import Wish, enqueue
 from broker.core.models import ref
-from gateways.client import CONTROL, NoGateway, Place, Refusal, Stranger, signed
+from gateways.client import CONTROL, NoGateway, Place, Refusal, Stranger, shown_at, signed
 from gateways.keys import broker_key
 from gateways.models import Gateway
 from gateways.wire import BROKER, Call, Untrusted, check_call, public_key
@@ -43,29 +43,37 @@ def place_of(gateway: Gateway, *, pinned: bool = True) -> Place:
 
 
 def meet(gateway: Gateway) -> Met:
-    """Say hello at the gateway's address, whatever certificate it shows.
+    """Say hello at the gateway's address, whatever certificate it shows. The signed call names that one: passed on to
+    another gateway, which has another, it is not obeyed.
 
     Raises Unreachable; NoGateway; Refusal where it cannot prove its key, serves another broker, or where somebody in
     between opens the connection.
     """
     place = place_of(gateway, pinned=False)
-    body = json.dumps({"gateway": str(gateway.uid), "nonce": secrets.token_urlsafe(16)}).encode()
+    shown = shown_at(place)
+    told = {"gateway": str(gateway.uid), "nonce": secrets.token_urlsafe(16), "certificate": shown}
+    body = json.dumps(told).encode()
     try:
-        said, certificate = signed(place, HELLO, broker_key(), "hello", body)
+        said = signed(replace(place, certificate=shown), HELLO, broker_key(), "hello", body)
     except Refusal as no:
         raise explained(no, place) from no
-    met = understood(said, certificate, place)
+    met = understood(said, shown, place)
     prove(met, str(said.get("proof")), str(gateway.uid), Call("POST", f"{CONTROL}hello", body))
-    if said.get("certificate") != certificate:
-        words = (
-            f"Something between the broker and {place} opens the TLS connection: the gateway has another certificate."
-        )
-        raise Refusal(words, 200, "in_between")
+    if said.get("certificate") != shown:
+        raise in_between(place)
     return met
+
+
+def in_between(place: Place) -> Refusal:
+    """The gateway's own certificate is not what the broker was shown."""
+    words = f"Something between the broker and {place} opens the TLS connection: the gateway has another certificate."
+    return Refusal(words, 200, "in_between")
 
 
 def explained(no: Refusal, place: Place) -> Refusal:
     """A refusal of the first word, and what to do."""
+    if no.code == "in_between":
+        return in_between(place)
     hint = " Was the gateway started with --broker and the address of this broker?" if no.status in {401, 503} else ""
     return Refusal(f"The gateway at {place} refuses: {no}{hint}", no.status, no.code)
 

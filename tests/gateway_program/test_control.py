@@ -31,6 +31,16 @@ def test_hello_shows_the_gateways_key_and_proves_it(program: Program) -> None:
     assert (told["ports"], told["ports_free"]) == ([FIRST_PORT, FIRST_PORT + 39], 40)
 
 
+def test_hello_to_whoever_shows_another_certificate_is_not_obeyed(program: Program) -> None:
+    """Somebody whom the broker's administrator took for a gateway passes the broker's call on to a real one."""
+    told = {"gateway": "another-uid", "nonce": "n"}
+    answer = program.control("hello", {**told, "certificate": "0" * 64}, "gateway")
+    assert (answer.status, answer.told["error"]) == (421, "in_between")
+    assert program.control("status", {}).status == 200  # it goes by the name that it had
+    own = program.control("status", {}).told["certificate"]
+    assert program.control("hello", {"gateway": UID, "nonce": "n", "certificate": own}, "gateway").status == 200
+
+
 def test_after_hello_the_gateway_greets_and_then_beats(program: Program) -> None:
     broker = program.broker
     hello = broker.wait_heard(lambda heard: heard.path == "/gateway/v1/hello" and heard.trusted, "it greets")

@@ -4,6 +4,8 @@ import contextlib
 import json
 import re
 import socket
+import ssl
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,6 +69,50 @@ def registered(program: Program, name: str, cluster: GatewayCluster | None = Non
     row.refresh_from_db()
     assert row.is_up
     return row
+
+
+@contextlib.contextmanager
+def passing_on(program: Program, tls: tuple[Path, Path]) -> Iterator[int]:
+    """Somebody with a certificate of their own who passes on whatever comes to a gateway; the port."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*tls)
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                caller, _ = listener.accept()
+                threading.Thread(target=pass_on, args=(caller,), daemon=True).start()
+
+    def pass_on(caller: socket.socket) -> None:
+        with contextlib.suppress(OSError), context.wrap_socket(caller, server_side=True) as near:  # noqa: SIM117
+            with program.socket() as far:
+                threading.Thread(target=pour, args=(far, near), daemon=True).start()
+                pour(near, far)
+
+    with socket.create_server((HERE, 0)) as listener:
+        threading.Thread(target=serve, daemon=True).start()
+        yield listener.getsockname()[1]
+
+
+def pour(source: socket.socket, target: socket.socket) -> None:
+    """Until one of them is gone."""
+    with contextlib.suppress(OSError):
+        while data := source.recv(65_536):
+            target.sendall(data)
+
+
+def test_a_hello_that_somebody_passes_on_does_not_rename_a_gateway(
+    programs: list[Program], tls: tuple[Path, Path]
+) -> None:
+    edge = programs[0]
+    row = registered(edge, "Edge")
+    with passing_on(edge, tls) as port:
+        false = Gateway.objects.create(name="False", address=f"{HERE}:{port}")
+        assert "opens the TLS connection" in checks.check(false)
+        false.refresh_from_db()
+        assert not false.public_key
+    assert len(edge.logged("gateway.registered")) == 1
+    assert checks.check(row) == "Edge answers."
 
 
 def opening(**fields: Any) -> Opening:
