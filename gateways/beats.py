@@ -39,7 +39,7 @@ def heard(gateway: Gateway, status: Status, said_at: int, forward_to: str) -> li
     if newest:
         gone(row, status)
         learn(row, status, said_at, forward_to)
-    refusals(row, status.refused)
+    refusals(row, status.refused, said_at)
     Gateway.objects.filter(pk=row.pk).update(heard_at=now())
     if row.state != Gateway.State.ONLINE:
         ask_for_check(row)  # it reaches us: does the other way work as well?
@@ -145,12 +145,17 @@ def gone(row: Gateway, status: Status) -> None:
         ended(each)
 
 
-def refusals(row: Gateway, refused: tuple[Refused, ...]) -> None:
-    """Who was not let in goes to the log, once, and in few lines however many tried."""
-    fresh = [each for each in refused if each.at > row.refused_at]
+def refusals(row: Gateway, refused: tuple[Refused, ...], said_at: int) -> None:
+    """Who was not let in goes to the log, once, and in few lines however many tried.
+
+    Once by the gateway's clock, which may have been put back: what it calls the future hides nothing that follows.
+    """
+    latest = said_at + 1
+    known = row.refused_at if row.refused_at <= latest else 0.0
+    fresh = [each for each in refused if each.at > known]
     if not fresh:
         return
-    row.refused_at = max(each.at for each in fresh)
+    row.refused_at = min(max(each.at for each in fresh), latest)
     row.save(update_fields=["refused_at"])
     counted = Counter((each.client_ip, each.why) for each in fresh)
     for (client, why), count in counted.most_common(REFUSALS_LOGGED):

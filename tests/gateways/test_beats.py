@@ -174,6 +174,20 @@ def test_refusals_are_logged_once_and_in_few_lines(voice: Voice) -> None:
     assert "(25 times)" in logged[0].message
 
 
+def test_a_gateway_whose_clock_was_put_back_still_has_its_refusals_logged(voice: Voice) -> None:
+    def tried(at: float, why: str) -> list[dict[str, Any]]:
+        return [{"at": at, "why": why, "client_ip": "192.0.2.9", "id": ""}]
+
+    moment, logged = time.time(), LogEntry.objects.filter(event="gateway.refused")
+    voice.beats(at=moment, refused=tried(moment + 86_400, "Of tomorrow."))  # before its clock was put right
+    voice.beats(at=moment + 5, refused=tried(moment + 3, "Of today."))
+    assert logged.count() == 2
+    Gateway.objects.update(refused_at=moment + 40)
+    voice.beats(at=moment + 6, refused=tried(moment + 4, "Of a moment ago."))
+    voice.beats(at=moment + 7, refused=tried(moment + 4, "Of a moment ago."))
+    assert logged.count() == 3
+
+
 def test_a_renewed_certificate_is_pinned_by_a_signed_heartbeat(voice: Voice, edge: Gateway, scripted: Scripted) -> None:
     Gateway.objects.update(certificate_sha256="0" * 64)  # what it had before
     assert "another certificate" in checks.check(edge)

@@ -24,7 +24,8 @@ class Refusals:
         """One more; told where it is news."""
         self.count += 1
         at, what = self.clock(), (why, address, session_id)
-        if at < self._told.get(what, -AGAIN) + AGAIN or not self._bucket.take(PACE, BURST, at):
+        lately = 0 <= at - self._told.get(what, -AGAIN) < AGAIN  # a clock that was put back has not told it yet
+        if lately or not self._bucket.take(PACE, BURST, at):
             return
         self._told.pop(what, None)
         if len(self._told) >= REMEMBERED:

@@ -215,3 +215,13 @@ def test_the_same_refusal_is_told_again_only_after_a_while_and_floods_are_not_pa
     clock.at += 1
     refusals.note("No.", "192.0.2.9")
     assert told[-1].client_ip == "192.0.2.9"
+
+
+def test_a_clock_that_is_put_back_silences_no_refusal() -> None:
+    clock, told = Clock(), list[Refusal]()
+    refusals = Refusals(told.append, clock)
+    refusals.note("No.", "192.0.2.1", "a")
+    clock.at -= 86_400
+    refusals.note("No.", "192.0.2.1", "a")
+    refusals.note("No.", "192.0.2.1", "a")
+    assert len(told) == 2
