@@ -38,6 +38,9 @@ class Agent(models.Model):
     addresses = ArrayField(models.CharField(max_length=60), default=list, blank=True)
     macs = ArrayField(models.CharField(max_length=40), default=list, blank=True)
     protocols = ArrayField(models.CharField(max_length=20), default=list, blank=True)
+    abilities = ArrayField(
+        models.CharField(max_length=40), default=list, blank=True, help_text="Commands it knows; empty: the first ones."
+    )
     os = models.CharField(max_length=120, blank=True)
     version = models.CharField(max_length=40, blank=True)
     port = models.PositiveIntegerField(default=8080)

@@ -14,6 +14,7 @@ from agents.timing import Boot, boot_rule, event_time, skew, wait_seconds
 from agents.wire import INTEGER_LIMIT, Fields, ProtocolError, load, storable
 
 __all__ = [
+    "FIRST_COMMANDS",
     "Batch",
     "Boot",
     "Claim",
@@ -54,7 +55,8 @@ DEFAULT_PORT = 8080
 SESSION_EVENTS = frozenset({"login", "logout", "disconnect", "reconnect", "lock", "unlock", "idle", "active"})
 EVENTS = SESSION_EVENTS | {"agent_start", "agent_stop", "heartbeat"}
 STOP_REASONS = frozenset({"shutdown", "restart", "suspend", "service", "upgrade"})
-COMMANDS = frozenset({"lock", "disconnect", "logout", "message", "shutdown", "reboot", "grant", "revoke"})
+FIRST_COMMANDS = frozenset({"lock", "disconnect", "logout", "message", "shutdown", "reboot", "grant", "revoke"})
+COMMANDS = FIRST_COMMANDS | {"timezone"}  # an agent that does not say what it knows knows the first ones
 
 _WORKSPACE = re.compile(r"ws-[0-9a-z]{8,63}")
 _SHA256 = re.compile(r"(?:[0-9a-fA-F]{2}:?){31}[0-9a-fA-F]{2}")
@@ -73,6 +75,7 @@ class Registration:
     addresses: tuple[str, ...] = ()
     macs: tuple[str, ...] = ()
     protocols: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
     os: str = ""
     version: str = ""
     workspace_id: str = ""
@@ -170,6 +173,7 @@ def parse_register(body: bytes) -> Registration:
         addresses=fields.addresses("addresses", 64),
         macs=fields.texts("macs", 64, 40),
         protocols=fields.texts("protocols", 16, 20),
+        commands=tuple(sorted(COMMANDS.intersection(fields.texts("commands", 64, 40)))),
         os=fields.text("os", 120),
         version=fields.text("version", 40),
         workspace_id=fields.matching("workspace_id", _WORKSPACE, "is not the id of a WorkSpace"),

@@ -87,6 +87,7 @@ def describe(agent: Agent, said: Registration, received: datetime) -> None:
     """What the machine says of itself."""
     agent.fingerprint, agent.hostname, agent.workspace_id = said.fingerprint, said.hostname, said.workspace_id
     agent.addresses, agent.macs, agent.protocols = list(said.addresses), list(said.macs), list(said.protocols)
+    agent.abilities = list(said.commands)
     agent.os, agent.version, agent.port = said.os, said.version, said.port
     agent.rdp_cert_sha256 = said.rdp_cert_sha256
     agent.last_seen, agent.silent = received, False

@@ -9,6 +9,7 @@ from django.db import transaction
 
 from agents.keys import key_hash, new_key
 from agents.models import Agent, AgentCommand
+from agents.protocol import FIRST_COMMANDS
 from broker.core import audit
 from broker.core.clock import now
 from broker.core.jobs import URGENT, Wish, enqueue
@@ -29,6 +30,11 @@ def agent_of(desktop: Desktop) -> Agent | None:
 def is_silent(agent: Agent) -> bool:
     """Whether it was not heard for 95 seconds. That is neither idle, nor logged out, nor stopped."""
     return agent.last_seen is None or now() - agent.last_seen > SILENT_AFTER
+
+
+def knows(agent: Agent, kind: str) -> bool:
+    """Whether it can do this; old agents do not say what they can."""
+    return kind in (agent.abilities or FIRST_COMMANDS)
 
 
 def command(agent: Agent, kind: str, reason: str, data: Mapping[str, Any] | None = None) -> AgentCommand:

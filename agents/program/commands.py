@@ -17,14 +17,13 @@ from agents.program.client import Away, Refused
 from agents.program.files import log, read_json, write_json
 from agents.program.grants import Grants
 from agents.program.link import BackOff, Link
-from agents.program.machine import CannotDo, Machine, Session
+from agents.program.machine import COMMANDS, CannotDo, Machine, Session
 from agents.program.settings import BadSettings
 
 HELD = 55
-KNOWN = frozenset({"lock", "disconnect", "logout", "message", "shutdown", "reboot", "grant", "revoke"})
 OF_A_SESSION = frozenset({"lock", "disconnect", "logout"})
 # To do these again changes nothing, and the broker relies on their answer: half done is not done (RULES 29).
-REPEATED = frozenset({"grant", "revoke"})
+REPEATED = frozenset({"grant", "revoke", "timezone"})
 KEPT = 200
 SOON = 2.0
 
@@ -119,7 +118,7 @@ class Commands:
         return answer
 
     def _do(self, kind: str, data: dict[str, Any]) -> str:
-        if kind not in KNOWN:
+        if kind not in COMMANDS:
             raise CannotDo(f"This agent knows no command {kind!r}.")
         if kind in OF_A_SESSION:
             data["session"] = chosen(self.machine.sessions(), data).number

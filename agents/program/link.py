@@ -11,7 +11,7 @@ from typing import Any
 from agents.program import VERSION
 from agents.program.client import Away, Client, Refused
 from agents.program.files import log
-from agents.program.machine import Facts, Machine
+from agents.program.machine import COMMANDS, Facts, Machine
 from agents.program.settings import Settings
 from agents.program.state import State
 from agents.program.ticks import utc_now
@@ -115,5 +115,6 @@ class Link:
             "version": VERSION,
             "port": self.settings.port or None,
             "protocols": list(facts.protocols),
+            "commands": sorted(COMMANDS),
             "rdp_cert_sha256": facts.rdp_cert_sha256,
         }

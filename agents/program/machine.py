@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+# What the broker may ask; told at registration, so that it asks an older agent for nothing else.
+COMMANDS = frozenset({"lock", "disconnect", "logout", "message", "shutdown", "reboot", "grant", "revoke", "timezone"})
+
 
 class CannotDo(Exception):
     """The machine refuses a command; the text goes back to the broker as the command's `detail`."""
@@ -65,11 +68,12 @@ class Machine(Protocol):
         """Whether something says "not idle" though nobody touches anything: CPU, GPU, a process on the list."""
 
     def do(self, command: str, data: Mapping[str, Any]) -> str:
-        """Carry out lock, disconnect, logout, message, shutdown, reboot, grant or revoke; returns how it went.
+        """Carry out one of COMMANDS; returns how it went.
 
         `data["session"]` is the number of a session that was there a moment ago, for a message only where one is meant.
         A message `{"text", "seconds", "snooze": minutes}` offers that many more minutes: returns "snooze" where the
         person asks for them, else "acknowledged" or "shown".
+        A time zone is `{"iana": "Asia/Calcutta", "also": ["Asia/Kolkata"], "windows": "India Standard Time"}`.
         """
 
     def stop_reason(self) -> str:

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
+from agents import zones
 from agents.keys import key_hash
 from agents.models import Agent, AgentCommand, AgentEvent
 from agents.program.commands import Commands
 from agents.program.grants import Grants
 from agents.program.link import BackOff
+from agents.program.machine import COMMANDS
 from agents.program.settings import Settings
 from agents.services import command
 from broker.connect.models import DesktopSession
@@ -179,6 +181,23 @@ def test_time_is_told_by_the_boots_clock_not_by_the_date(
 
 
 # --- commands ---
+
+
+def test_the_broker_learns_what_this_agent_can_do(
+    broker: Served, settings_here: Settings, machine: FakeMachine
+) -> None:
+    link_of(settings_here, machine).ensure()
+    assert set(Agent.objects.get().abilities) == COMMANDS
+
+
+def test_a_time_zone_is_set_and_answered(broker: Served, settings_here: Settings, machine: FakeMachine) -> None:
+    worker = commands_of(settings_here, machine)
+    worker.turn()
+    row = command(Agent.objects.get(), "timezone", "alice connects", zones.told("Asia/Calcutta"))
+    worker.turn()
+    row.refresh_from_db()
+    assert (row.ok, row.detail) == (True, "done")
+    assert machine.done == [("timezone", zones.told("Asia/Calcutta"))]
 
 
 def test_a_command_is_done_once_and_answered(broker: Served, settings_here: Settings, machine: FakeMachine) -> None:

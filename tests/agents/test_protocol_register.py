@@ -25,6 +25,7 @@ WHOLE: dict[str, Any] = {
     "workspace_id": "ws-abcdef123",
     "port": 8081,
     "protocols": ["rdp"],
+    "commands": ["timezone", "dance_the_night_away", "logout"],
     "rdp_cert_sha256": ":".join(["AB"] * 32),
     "something_new": {"a": 1},
 }
@@ -49,6 +50,7 @@ def test_a_whole_registration_is_read() -> None:
     assert got.booted_at == datetime(2026, 11, 23, 9, tzinfo=UTC)
     assert got.rdp_cert_sha256 == "ab" * 32
     assert got.port == 8081
+    assert got.commands == ("logout", "timezone")
 
 
 def test_an_old_agent_is_served_with_what_it_can_do() -> None:

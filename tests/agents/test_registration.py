@@ -52,6 +52,16 @@ def test_the_same_machine_that_registers_again_gets_a_new_key_and_the_old_one_en
     assert send("GET", "commands", {}, machine.key).status_code == 200
 
 
+def test_what_an_agent_can_do_is_what_it_said_last(machine: Machine) -> None:
+    assert services.knows(machine.row, "revoke")
+    assert not services.knows(machine.row, "timezone")  # an old one: it did not say
+    machine.register(commands=["logout", "timezone"])
+    assert services.knows(machine.row, "timezone")
+    assert not services.knows(machine.row, "revoke")
+    machine.register()
+    assert not services.knows(machine.row, "timezone")
+
+
 def test_a_second_agent_waits_while_the_first_is_heard(machine: Machine, desktop: Desktop) -> None:
     thief = Machine(machine.token, desktop, fingerprint="another")
     assert thief.register().status_code == 201

@@ -8,7 +8,7 @@ import pytest
 from pytest_django.live_server_helper import LiveServer
 
 from agents.models import Agent, AgentEvent, EnrolmentToken
-from agents.services import command
+from agents.services import command, knows
 from broker.connect import events
 from broker.connect.models import DesktopSession
 from broker.core.clock import now
@@ -147,6 +147,15 @@ def test_a_message_is_shown_and_what_cannot_be_done_is_answered_so(here: World) 
     wait_for(lambda: agent.commands.filter(pk__in=ids, done_at__isnull=False).count() == 3, 10, "all answered")
     assert [each.ok for each in agent.commands.order_by("pk")] == [True, False, False]
     assert here.machine("bob").disk.shown == "Save your work."
+
+
+def test_a_time_zone_is_set_and_shown(here: World) -> None:
+    agent = here.enrolled("bob")
+    assert knows(agent, "timezone")
+    asked = command(agent, "timezone", "a test", {"iana": "Europe/Berlin", "windows": "W. Europe Standard Time"})
+    wait_for(lambda: agent.commands.filter(pk=asked.pk, ok=True).exists(), 10, "the command is answered")
+    (shown,) = here.fleet.act({"action": "state", "name": "bob"})
+    assert shown["time_zone"] == load(here.machine("bob").path).time_zone == "Europe/Berlin"
 
 
 def test_a_reboot_by_command_says_why_and_begins_a_new_boot(here: World) -> None:

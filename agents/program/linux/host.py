@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agents.program.files import log
-from agents.program.linux import inside, logind, rights, xrdp
+from agents.program.linux import inside, logind, rights, xrdp, zone
 from agents.program.linux.busy import Busy
 from agents.program.linux.facts import facts
 from agents.program.linux.proc import asked, logind_session, processes
@@ -90,6 +90,8 @@ class Host:
         """Carry out a command. Raises CannotDo."""
         if command in ("grant", "revoke"):
             return rights.change(command, data, self.settings.groups)
+        if command == "timezone":
+            return zone.change(data)
         if command in ("shutdown", "reboot"):
             asked(["systemctl", "poweroff" if command == "shutdown" else "reboot"])
             return "on its way"

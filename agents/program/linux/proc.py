@@ -78,11 +78,11 @@ def logind_session(pid: int, root: Path = PROC) -> str:
     return match[1] if match else ""
 
 
-def asked(command: Sequence[str]) -> str:
-    """What a program prints. Raises CannotDo where it is not there, fails, or takes longer than two seconds."""
+def asked(command: Sequence[str], patience: float = PATIENCE) -> str:
+    """What a program prints. Raises CannotDo where it is not there, fails, or takes longer than `patience` seconds."""
     try:
         done = subprocess.run(  # noqa: S603 - ours, never a shell's
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE, check=False
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=patience, check=False
         )
     except FileNotFoundError as error:
         raise CannotDo(f"There is no {command[0]} on this machine.") from error

@@ -8,7 +8,7 @@ from typing import Any
 
 from agents.program.machine import CannotDo, Facts, Session
 from agents.program.settings import Settings
-from agents.program.windows import accounts, messages, power, registry
+from agents.program.windows import accounts, messages, power, registry, zone
 from agents.program.windows.api import Api, Windows
 from agents.program.windows.busy import Busy
 from agents.program.windows.companions import Companions, Running
@@ -56,6 +56,8 @@ class Host:
             return accounts.grant(self._api, data)
         if command == "revoke":
             return accounts.revoke(self._api, data)
+        if command == "timezone":
+            return zone.change(self._api, data)
         if command in ("shutdown", "reboot"):
             said = power.shut_down(self._api, data, restart=command == "reboot")
             self.going("restart" if command == "reboot" else "shutdown")

@@ -11,6 +11,7 @@ from broker.demo.desktops.image import Image
 from broker.demo.desktops.machine import CannotDo, Machine
 
 VERSION = "demo-1"
+COMMANDS = ["disconnect", "grant", "lock", "logout", "message", "reboot", "revoke", "shutdown", "timezone"]
 AT_ONCE = 200
 
 
@@ -105,6 +106,7 @@ class Agent(threading.Thread):
             "version": VERSION,
             "port": 8080,
             "protocols": ["rdp"],
+            "commands": COMMANDS,
             "rdp_cert_sha256": self.machine.certificate,
         }
         answer = self.broker.call("POST", "/agent/v1/register", said)
@@ -166,6 +168,8 @@ class Agent(threading.Thread):
                 return True, "shown"
             if kind in ("grant", "revoke"):
                 return True, machine.grant(data) if kind == "grant" else machine.revoke(data)
+            if kind == "timezone":
+                return True, machine.set_zone(str(data.get("iana") or ""))
             if kind in ("shutdown", "reboot"):
                 machine.shut_down("restart" if kind == "reboot" else "shutdown")
                 machine.boot()  # AWS starts a WorkSpace again that its guest shut down (RULES 23)

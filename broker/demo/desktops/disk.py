@@ -40,6 +40,7 @@ class Disk:
     sessions: list[Session] = field(default_factory=list)
     spool: list[dict[str, Any]] = field(default_factory=list)
     rights: list[dict[str, str]] = field(default_factory=list)  # who was granted to log on (RULES 29)
+    time_zone: str = ""  # that the broker set
     shown: str = ""  # the last message that the broker put on its screen
 
 

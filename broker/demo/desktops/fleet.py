@@ -218,6 +218,7 @@ class Fleet:
                 "trouble": agent.trouble if agent else "",
                 "waiting_events": len(machine.disk.spool),
                 "shown": machine.disk.shown,
+                "time_zone": machine.disk.time_zone,
                 "sessions": sessions,
             }
 

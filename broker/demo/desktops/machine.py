@@ -202,6 +202,15 @@ class Machine:
             self.save()
         self.screen("message", text)
 
+    def set_zone(self, zone: str) -> str:
+        """Another time zone; people see it in what the demo page says of the machine."""
+        if not zone:
+            raise CannotDo("No time zone was given.")
+        with self.lock:
+            self.disk.time_zone = zone
+            self.save()
+        return zone
+
     def grant(self, who: dict[str, Any]) -> str:
         """Let somebody log on: a member of the group, until that time."""
         name = str(who.get("name") or "")

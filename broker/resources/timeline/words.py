@@ -42,6 +42,7 @@ COMMANDS: dict[str, str] = {
     "reboot": "Asked to restart",
     "grant": "Asked to let the user in",
     "revoke": "Asked to let the user in no more",
+    "timezone": "Asked to set the time zone",
 }
 REQUESTED = "_requested"
 PLAIN_OUTCOMES = frozenset({*Event, "noted"})
