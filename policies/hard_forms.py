@@ -8,7 +8,7 @@ from broker.core.forms import DurationField, PageForm, Section, unless
 from plans.fields import tag_list, url
 from plans.models import NEVER
 from plans.waits import IDLE_OR_NO, REGULAR
-from policies.line_forms import LOG_IN_AS, ROLE_TOO, name_empty
+from policies.line_forms import ADJUST_ZONE, LOG_IN_AS, ROLE_TOO, name_empty
 from policies.models import Policy, PoolAssignment
 
 Line = PoolAssignment
@@ -46,9 +46,10 @@ class HardForm(PageForm):
         fields: ClassVar = [
             "hard_display", "hard_offer_without_agent", "hard_offer_stopped", "hard_allow_stop", "hard_allow_restart",
             "hard_confirm_power", "hard_start_if_stopped", "hard_log_out_rogue", "hard_never_rogue",
-            "hard_log_in_as", "hard_disconnected_log_out", "hard_disconnected_url", "hard_logged_out_url",
-            "hard_closed_as", "hard_idle_lock", "hard_idle_disconnect", "hard_idle_log_out", "hard_idle_url_after",
-            "hard_idle_url", "hard_protocol_plan", "hard_power_plan", "hard_backup_pool", *CONDITIONS, *BACKUP_PLANS,
+            "hard_log_in_as", "hard_adjust_zone", "hard_disconnected_log_out", "hard_disconnected_url",
+            "hard_logged_out_url", "hard_closed_as", "hard_idle_lock", "hard_idle_disconnect", "hard_idle_log_out",
+            "hard_idle_url_after", "hard_idle_url", "hard_protocol_plan", "hard_power_plan", "hard_backup_pool",
+            *CONDITIONS, *BACKUP_PLANS,
         ]  # fmt: skip
         labels: ClassVar = {
             "hard_protocol_plan": "Protocol Plan", "hard_power_plan": "Power Control Plan",
@@ -65,6 +66,7 @@ class HardForm(PageForm):
             "user is asked to try again later.",
             "hard_never_rogue": "Whoever logs in to it directly counts as the user whose desktop it is.",
             "hard_log_in_as": LOG_IN_AS,
+            "hard_adjust_zone": ADJUST_ZONE,
             "hard_closed_as": "When the client closes and nobody can tell what became of the session.",
             "hard_backup_pool": "One desktop of it is offered beside a hard-assigned one that cannot be reached.",
             "hard_backup_if_closed": "The port did not answer when somebody last connected, within ten minutes.",
@@ -75,7 +77,7 @@ class HardForm(PageForm):
                 ["hard_display", "hard_offer_without_agent", "hard_offer_stopped", "hard_allow_stop",
                  "hard_allow_restart"]),
         Section("When User Connects", "", ["hard_confirm_power", "hard_start_if_stopped", "hard_log_out_rogue",
-                                           "hard_never_rogue", "hard_log_in_as"]),
+                                           "hard_never_rogue", "hard_log_in_as", "hard_adjust_zone"]),
         Section("When User Disconnects from Desktop", "", ["hard_disconnected_log_out", "hard_disconnected_url"]),
         Section("When User Logs Out from Desktop", "", ["hard_logged_out_url"]),
         Section("When Connection is Closed", "", ["hard_closed_as"]),

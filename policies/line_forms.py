@@ -29,6 +29,10 @@ LOG_IN_AS = (
 )
 SECONDS = "Seconds, 1 to 30."
 ROLE_TOO = "The user's role must allow it, too."
+ADJUST_ZONE = (
+    "The desktop's time zone becomes that of the user's device, by the Usher Agent. Where several people share a "
+    "desktop, the last who connects sets it."
+)
 
 
 def day(label: str, help_text: str = "") -> forms.DateField:
@@ -67,9 +71,9 @@ class LineForm(OfferFilterMixin, DesktopFilterMixin):
         fields: ClassVar = [
             "quantity", "pool", "display", "offer_order", "offer_without_agent", "offer_stopped",
             "offer_pending_reboot", "kiosk", "allow_stop", "allow_restart", "prevent_release", "confirm_power",
-            "start_if_stopped", "log_out_rogue", "log_in_as", "send_url", "assigned_url", "assigned_timeout",
-            "protocol_plan", "power_plan", "release_plan", "backup_pool", "backup_if_empty", "backup_if_silent",
-            "backup_if_closed", *BACKUP_PLANS,
+            "start_if_stopped", "log_out_rogue", "log_in_as", "adjust_zone", "send_url", "assigned_url",
+            "assigned_timeout", "protocol_plan", "power_plan", "release_plan", "backup_pool", "backup_if_empty",
+            "backup_if_silent", "backup_if_closed", *BACKUP_PLANS,
         ]  # fmt: skip
         labels: ClassVar = {
             "backup_protocol_plan": "Protocol Plan", "backup_power_plan": "Power Control Plan",
@@ -88,6 +92,7 @@ class LineForm(OfferFilterMixin, DesktopFilterMixin):
             "log_out_rogue": "Somebody else's session on the desktop is logged out before the user is connected. "
             "Otherwise such a desktop is not offered.",
             "log_in_as": LOG_IN_AS,
+            "adjust_zone": ADJUST_ZONE,
             "send_url": "When a desktop of this pool is assigned, not at each later connection.",
             "assigned_timeout": SECONDS,
             "backup_pool": "Stands in for the pool above, under plans of its own.",
@@ -103,8 +108,8 @@ class LineForm(OfferFilterMixin, DesktopFilterMixin):
                  "offer_pending_reboot", "kiosk", "desktop_rows", "desktop_join", "allow_stop", "allow_restart",
                  "prevent_release"]),
         Section("When User is Assigned to Desktop", "What happens when the user connects.",
-                ["confirm_power", "start_if_stopped", "log_out_rogue", "log_in_as", "send_url", "assigned_url",
-                 "assigned_timeout"]),
+                ["confirm_power", "start_if_stopped", "log_out_rogue", "log_in_as", "adjust_zone", "send_url",
+                 "assigned_url", "assigned_timeout"]),
         Section("Plans", "They act on the desktops that are assigned from this pool.",
                 ["protocol_plan", "power_plan", "release_plan"]),
         Section("Backup pool", "Another pool to offer from when this one cannot serve.",

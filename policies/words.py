@@ -41,6 +41,8 @@ def line_in_words(line: PoolAssignment) -> list[str]:
     said += [sentence for sentence in (in_words(line.offer_filter), desktop_rows(line.desktop_filter)) if sentence]
     if line.backup_pool is not None:
         said.append(f"Backup pool: {line.backup_pool}, if {backup_when(line)}.")
+    if line.adjust_zone:
+        said.append("Its time zone becomes that of the user's device.")
     if line.prevent_release:
         said.append("Users cannot release it themselves.")
     plans = words.listed([line.protocol_plan, line.power_plan, line.release_plan])

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from broker.connect import connect, elsewhere, files, launches, launching, outlook, rights
+from broker.connect import connect, elsewhere, files, launches, launching, outlook, rights, zones
 from broker.connect.connect import Click, Elsewhere, NotOffered
 from broker.connect.future import YOU
 from broker.connect.future import outlook as in_words
@@ -33,6 +33,7 @@ HANDED_OUT = {Launch.Step.CONNECTING, Launch.Step.DONE}
 def click(request: HttpRequest, desktop_id: int) -> HttpResponse:
     """Connect or Reconnect: straight to the file where the desktop is ready, else to the progress page."""
     portal = portal_of(request)
+    zones.note(portal, zones.said(request))
     line, held = whole(request, "line"), number(request, "held") or 0
     made = Click(desktop_id, line, held, "take_over" in request.POST, request.POST.get("protocol", "")[:20])
     return pressed(request, portal, made)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from django.db import transaction
 
 from agents.services import agent_of
-from broker.connect import another, power, rights, steps, tunnels
+from broker.connect import another, power, rights, steps, tunnels, zones
 from broker.connect.happenings import Happening, happened
 from broker.connect.inventory import save_observed
 from broker.connect.launching import finish, go_to, is_up, opened, set_out, starts
@@ -122,6 +122,7 @@ def exchanged(launch: Launch, why: str) -> Result:
 
 def proven(launch: Launch, desktop: Desktop) -> Result:
     """Open the way once the port answers. At the deadline: a warning, or the end where a gateway would have to."""
+    zones.adjust(launch, desktop)
     trouble = probe(desktop.destination, launch.port)
     port_seen(desktop.pk, trouble)
     if not trouble:
@@ -144,6 +145,7 @@ def at_once(launch: Launch) -> bool:
     Where it does not, the launch is walked by a job, and its page shows how far it is.
     """
     desktop = launch.desktop
+    zones.adjust(launch, desktop)
     trouble = probe(desktop.destination, launch.port, QUICK_SECONDS)
     if trouble:
         set_out(launch, desktop)

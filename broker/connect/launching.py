@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 
 from agents.services import agent_of, is_silent
 from authservers.models import User
-from broker.connect import power, protocols, rights, steps, strangers, usual
+from broker.connect import power, protocols, rights, steps, strangers, usual, zones
 from broker.connect.models import Launch, PortalSession
 from broker.connect.steps import LIMITS
 from broker.core import audit
@@ -83,6 +83,7 @@ def launched(start: Start) -> Launch:
         protocol=choice.protocol,
         through=str(choice.through or ""),
         port=choice.reaches,
+        time_zone=zones.wanted(who.portal, start.line),
         step=step,
         step_at=moment,
         started_at=moment,

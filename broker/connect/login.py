@@ -15,7 +15,7 @@ from authservers import people
 from authservers.directories.base import DirectoryError, Person, Refusal, SignInRefused, words
 from authservers.models import LOCAL, AuthenticationServer, User, key_of
 from authservers.services import directory
-from broker.connect import credentials, session_start, throttle
+from broker.connect import credentials, session_start, throttle, zones
 from broker.connect.forms import active_servers
 from broker.connect.models import Client, PortalSession
 from broker.core import audit
@@ -205,6 +205,7 @@ def opened(request: HttpRequest, user: User, given: Standing, came: Came) -> Por
         role=given.role,
         policy=given.policy,
         location=came.location,
+        time_zone=zones.said(request),
         opened_at=moment,
         active_at=moment,
         expires_at=moment + ABSOLUTE,

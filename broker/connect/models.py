@@ -42,6 +42,7 @@ class PortalSession(models.Model):
     closed_at = models.DateTimeField(null=True, blank=True)
     close_reason = models.CharField(max_length=120, blank=True)
     vault = models.TextField(blank=True, editable=False, help_text="The sealed password (credentials.py).")
+    time_zone = models.CharField(max_length=64, blank=True, help_text="Of the device, as its browser says.")
 
     half = ""  # the browser's half of the vault's key, in the request that made it; never stored
 
@@ -128,6 +129,8 @@ class Launch(models.Model):
     message = models.TextField(blank=True, help_text="What the person is told: a warning, or why it failed.")
     times = models.JSONField(default=dict, blank=True, help_text="step -> when it began")
     usual = models.JSONField(default=dict, blank=True, help_text="step -> how many seconds it usually takes")
+    time_zone = models.CharField(max_length=64, blank=True, help_text="What its desktop's becomes; empty: as it is.")
+    zone_asked_of = models.BigIntegerField(null=True, blank=True, help_text="The desktop that was asked for it.")
     refused_by = ArrayField(
         models.BigIntegerField(), default=list, blank=True, help_text="Desktops that would not let the user in."
     )

@@ -184,3 +184,13 @@ def test_the_desktops_page_shows_a_change_without_being_reloaded(visitors: Visit
     expect(hand.cell(mine, "Session")).to_contain_text("Disconnected", timeout=30_000)
     visitors.demo.manage("demo_desktop", "bob", "reconnect")
     expect(hand.cell(mine, "Session")).to_contain_text("Connected", timeout=30_000)
+
+
+def test_the_desktop_takes_the_time_zone_of_the_users_device(visitors: Visitors, admin: Page) -> None:
+    ticked = "from policies.models import PoolAssignment; PoolAssignment.objects.update(adjust_zone=True)"
+    visitors.demo.manage("shell", "-c", ticked)
+    user = visitors.signs_in("bob", timezone_id="Asia/Kolkata")
+    with user.expect_download():
+        hand.by_file(user)
+    admin.goto("/demo/")
+    expect(admin.get_by_text(re.compile("Its time zone: Asia/(Kolkata|Calcutta)"))).to_be_visible(timeout=30_000)

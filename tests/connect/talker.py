@@ -1,6 +1,7 @@
 """An agent that a test speaks for, and an AWS account that says yes."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from django.test import Client
@@ -27,11 +28,17 @@ class Account:
 class Talker:
     """An agent, by its own protocol."""
 
-    def __init__(self, center: Center, desktop: Desktop) -> None:
+    def __init__(self, center: Center, desktop: Desktop, commands: Sequence[str] = ()) -> None:
         token = keys.new_key()
         EnrolmentToken.objects.create(center=center, digest=keys.key_hash(token), hint=token[:4], created_at=now())
         self.client, self.seq, self.boot = Client(), 0, "boot-1"
-        body = {"token": token, "boot_id": self.boot, "hostname": desktop.computer_name, "workspace_id": desktop.ref}
+        body: dict[str, Any] = {
+            "token": token,
+            "boot_id": self.boot,
+            "hostname": desktop.computer_name,
+            "workspace_id": desktop.ref,
+        }
+        body |= {"commands": list(commands)} if commands else {}  # an old agent does not say what it knows
         answer = self.post("register", body)
         assert answer.status_code == 201, answer.content
         self.key = answer.json()["key"]
