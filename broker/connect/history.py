@@ -1,4 +1,4 @@
-"""A person's own past: sessions on desktops and sign-ins, in plain words (SPEC A.8.6).
+"""A person's own past: sessions on desktops, ways through gateways and sign-ins, in plain words (SPEC A.8.6, 9).
 
 What administrators and plans are called stays with the administrators.
 """
@@ -14,12 +14,18 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from agents.models import AgentCommand
-from broker.connect.models import DesktopSession, PortalSession
+from authservers.models import User
+from broker.connect.carried import LABELS, seconds
+from broker.connect.models import DesktopSession, Launch, PortalSession
 from broker.connect.portal_request import portal_of
 from broker.core import words
+from broker.core.clock import now
+from broker.core.models import ref
+from gateways.models import Tunnel
 
 SIZE = 25
 SIGN_INS = 10
+WAYS = 10
 ASKED_BEFORE = timedelta(minutes=5)  # a log-out that we asked for comes within this time
 BY_ADMINISTRATOR = "Ended by an administrator."
 # How a session's end is told, by the beginning of what is stored.
@@ -35,6 +41,13 @@ ASKED: tuple[tuple[str, str], ...] = (
     ("the desktop is being shut down", "You were logged out because the desktop was shut down."),
     ("", "You were logged out by an administrator."),
 )
+# How the end of a way through a gateway is told, by who ended it.
+PARTED: dict[str, str] = {
+    Tunnel.By.USER: "You left.",
+    Tunnel.By.DESKTOP: "The desktop ended it.",
+    Tunnel.By.LIMIT: "It had lasted as long as it may.",
+    Tunnel.By.BROKER: "It was closed, as you had no right to it any more or had signed out.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +60,16 @@ class Visit:
     state: tuple[str, str]
     lasted: str
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """One way through a gateway, as its user reads of it."""
+
+    desktop: str
+    started: datetime
+    how: str
+    went: str
 
 
 def told(table: Sequence[tuple[str, str]], stored: str, otherwise: str) -> str:
@@ -80,6 +103,27 @@ def state(row: DesktopSession) -> tuple[str, str]:
     return ("moving", "Waiting for you") if away else ("running", "Going on")
 
 
+def passages(user: User) -> list[Passage]:
+    """The newest ways that the user has used: two statements."""
+    used = Tunnel.objects.filter(user=ref(user), used_at__isnull=False)
+    rows = list(used.order_by("-used_at")[:WAYS])
+    keys = [row.subject.removeprefix("launch:") for row in rows]
+    launches = Launch.objects.select_related("desktop").in_bulk([int(key) for key in keys if key.isdigit()])
+    names = {f"launch:{key}": str(launch.desktop) for key, launch in launches.items()}
+    return [passage(row, names.get(row.subject, "A desktop")) for row in rows]
+
+
+def passage(row: Tunnel, desktop: str) -> Passage:
+    """One row of the page."""
+    assert row.used_at  # noqa: S101 - passages() asks for such
+    how = [LABELS.get(row.protocol, row.protocol)]
+    how += [f"through {row.gateway_name}"] if row.gateway_name else []
+    how += [f"from {row.client_ip}"] if row.client_ip else []
+    lasted = words.duration(seconds(row, now()) or 0, zero="a moment")
+    end = PARTED.get(row.closed_by, "The connection broke off.")
+    return Passage(desktop, row.used_at, ", ".join(how), f"For {lasted}. {end}" if row.closed_at else "Going on.")
+
+
 @never_cache
 @require_GET
 def history(request: HttpRequest) -> HttpResponse:
@@ -90,6 +134,7 @@ def history(request: HttpRequest) -> HttpResponse:
     shown = rows[:SIZE]
     page = {
         "visits": [visit(row, asked) for asked in [logouts(shown)] for row in shown],
+        "passages": passages(portal.user),
         "sign_ins": PortalSession.objects.filter(user=portal.user_id).order_by("-pk")[:SIGN_INS],
         "older": shown[-1].pk if len(rows) > SIZE else None,
         "first": not request.GET.get("before"),

@@ -9,9 +9,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from agents.models import Agent, AgentCommand
-from broker.connect.models import DesktopSession
+from broker.connect.models import DesktopSession, Launch
 from broker.core.clock import now
 from centers.models import Desktop
+from gateways.models import Tunnel
 from tests import make
 
 pytestmark = pytest.mark.django_db
@@ -100,6 +101,26 @@ def test_what_goes_on_is_told_as_going_on(machine: Desktop) -> None:
     page = words(person)
     assert "Going on" in page
     assert "Waiting for you" in page
+
+
+def test_ones_own_ways_through_gateways_are_told_with_the_gateway(machine: Desktop) -> None:
+    person, at = make.user(), now() - timedelta(hours=1)
+    held = make.assignment(person, machine)
+    launch = Launch.objects.create(
+        user=person, desktop=machine, assignment=held, step="done", started_at=at, step_at=at, deadline=at, ended_at=at
+    )
+    made: dict[str, Any] = {
+        "gateway_name": "Edge", "protocol": "rdp", "destination": "10.0.0.4:3389", "opened_at": at, "lease_until": at,
+        "subject": f"launch:{launch.pk}", "user": f"user:{person.pk}", "used_at": at,
+        "closed_at": at + timedelta(minutes=12),
+    }  # fmt: skip
+    Tunnel.objects.create(token_id="a", client_ip="192.0.2.7", closed_by="user", close_reason="By Admin17", **made)
+    Tunnel.objects.create(token_id="b", **{**made, "gateway_name": "Theirs", "user": "user:0"})
+    Tunnel.objects.create(token_id="c", **{**made, "gateway_name": "Nobody came", "used_at": None})
+    page = words(person)
+    assert "HTML5 RDP, through Edge, from 192.0.2.7. For 12 minutes. You left." in page
+    assert page.count("Design 7") == 1
+    assert not any(other in page for other in ("Theirs", "Nobody came", "Admin17"))
 
 
 def test_the_past_goes_on_page_by_page(machine: Desktop) -> None:

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from broker.connect.carried import sentence, size
 from broker.connect.models import DesktopSession, Launch
 from broker.core.clock import now
 from broker.core.models import LogEntry
-from broker.resources.sessions.carried import sentence, size
 from gateways.models import Gateway, Tunnel
 from tests import make
 from tests.resources.test_sessions_pages import statements

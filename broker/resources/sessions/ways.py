@@ -10,11 +10,11 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from authservers.models import User
+from broker.connect.carried import LABELS, size
 from broker.connect.models import Launch
 from broker.core.filters import PageFilter
 from broker.core.tables import BriefColumn, DurationColumn, LinkColumn, PageTable, TimeColumn
 from broker.core.templatetags.usher import status
-from broker.resources.sessions.carried import LABELS, size
 from gateways.models import Tunnel
 
 

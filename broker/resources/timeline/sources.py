@@ -11,6 +11,7 @@ from django.db.models.functions import Cast, Concat
 from django.urls import reverse
 
 from agents.models import AgentCommand, AgentEvent
+from broker.connect.carried import LABELS, sentence
 from broker.connect.events import SAID
 from broker.connect.housekeeping import KEEP_EVENTS
 from broker.connect.models import Launch, QueuePlace
@@ -18,7 +19,6 @@ from broker.core.clock import now
 from broker.core.models import Job, LogEntry
 from broker.resources.job_tables import said
 from broker.resources.records import address_of
-from broker.resources.sessions.carried import LABELS, sentence
 from broker.resources.timeline.merge import Item, Origin, Place
 from broker.resources.timeline.words import (
     COMMANDS,
