@@ -31,6 +31,11 @@ def keep(portal: PortalSession, password: str) -> None:
     PortalSession.objects.filter(pk=portal.pk, closed_at=None).update(vault=portal.vault)
 
 
+def forget(portal: PortalSession) -> None:
+    """A desktop has not accepted it: whoever connects next is asked, and does not fail again."""
+    PortalSession.objects.filter(pk=portal.pk).update(vault="")
+
+
 def recall(request: HttpRequest, portal: PortalSession) -> str:
     """The password, "" where none is kept or this browser does not have its half."""
     half = request.COOKIES.get(COOKIE, "")

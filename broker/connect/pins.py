@@ -5,12 +5,12 @@ The gateway compares, and tells what it saw. A changed certificate is refused, a
 
 from django.db import transaction
 
-from broker.connect.models import Pin
+from broker.connect import tunnels
+from broker.connect.models import Launch, Pin
 from broker.core import audit
 from broker.core.clock import now
 from centers.models import Desktop
 from gateways.models import Tunnel
-from gateways.wire import destination
 from plans.models import ProtocolChoice
 
 RDP = ("rdp", "screen")  # viewers whose certificate an agent knows
@@ -32,7 +32,8 @@ def learned(desktop: Desktop, port: int) -> str:
     pin = Pin.objects.filter(desktop=desktop, port=port).first()
     if pin is not None and pin.sha256:
         return pin.sha256
-    seen = Tunnel.objects.filter(destination=destination(desktop.destination, port)).exclude(certificate="")
+    mine = tunnels.subjects(Launch.objects.filter(desktop=desktop))  # its address may have been another's before
+    seen = Tunnel.objects.filter(subject__in=mine, destination__endswith=f":{port}").exclude(certificate="")
     since = pin.since if pin else desktop.first_seen_at
     first = seen.filter(used_at__gte=since).order_by("used_at").first() if since else None
     if first is None:

@@ -88,7 +88,8 @@ def token(request: HttpRequest, launch_id: int) -> JsonResponse:
     try:
         taken = protocols.for_launch(launch, came_by(request))
         if taken.choice.protocol != launch.protocol:
-            return refused(f"{taken.skipped[0]} Press Connect again: you are connected another way.", 409)
+            why = taken.skipped[0] if taken.skipped else "The rules for this desktop were changed."
+            return refused(f"{why} Press Connect again: you are connected another way.", 409)
         return issued(request, portal, launch, taken)
     except Withdrawn as gone:
         return refused(str(gone), 409)
@@ -119,23 +120,31 @@ def issued(request: HttpRequest, portal: PortalSession, launch: Launch, taken: T
 def signed_on(
     request: HttpRequest, portal: PortalSession, launch: Launch, choice: ProtocolChoice
 ) -> Asked | JsonResponse:
-    """How the page wants to connect, with who signs in there: what was typed, else what the vault keeps."""
-    typed, login = request.POST.get("password", ""), request.POST.get("login", "").strip()
-    asked = asked_by(request)
+    """How the page wants to connect, with who signs in there: what was typed, else what the vault keeps. What the
+    desktop has refused the vault keeps no longer, and the page asks."""
+    asked, typed = asked_by(request), request.POST.get("password", "")
     user, domain = openings.sign_on(launch, choice, asked.client_ip) if choice.sign_in else ("", "")
-    if typed:
-        mine = choice.sign_in and login.casefold() in {"", user.casefold(), f"{domain}\\{user}".casefold()}
+    login = request.POST.get("login", "").strip()
+    mine = choice.sign_in and login.casefold() in {"", user.casefold(), f"{domain}\\{user}".casefold()}
+    if "refused" in request.POST:
         if mine:
-            credentials.keep(portal, typed)
-            return replace(asked, login=user, domain=domain, password=typed)
-        before, slash, after = login.partition("\\")
-        return replace(asked, login=after if slash else login, domain=before if slash else "", password=typed)
-    if not choice.sign_in:
-        return needs(["login", "password"], "") if choice.viewer == "ssh" else asked
-    password = credentials.recall(request, portal)
-    if not password:
+            credentials.forget(portal)
+        return needs(["login", "password"], login or user)
+    if not typed and not choice.sign_in and choice.viewer != "ssh":
+        return asked  # the desktop asks by itself
+    password = typed or (credentials.recall(request, portal) if choice.sign_in else "")
+    name, domain = (user, domain) if mine else parted(login)
+    if not password or not (name or choice.viewer == "vnc"):
         return needs(["password"] if user else ["login", "password"], user)
-    return replace(asked, login=user, domain=domain, password=password)
+    if typed and mine:
+        credentials.keep(portal, typed)
+    return replace(asked, login=name, domain=domain, password=password)
+
+
+def parted(login: str) -> tuple[str, str]:
+    """Name and domain of what was typed: DOMAIN\\name, or a name alone."""
+    before, slash, after = login.partition("\\")
+    return (after, before) if slash else (login, "")
 
 
 def asked_by(request: HttpRequest) -> Asked:

@@ -107,6 +107,37 @@ def test_who_has_no_half_is_asked_and_the_answer_is_kept_while_the_sign_in_lives
     assert here.opening()["password"] == "typed-Secret1"
 
 
+def test_what_the_desktop_refused_is_kept_no_longer_and_asked_for(here: Site) -> None:
+    here.connect()
+    here.token(password="mistyped-Secret1")
+    assert here.token(refused="1").json()["needs"] == ["login", "password"]
+    assert PortalSession.objects.get().vault == ""
+    assert here.token().json()["needs"] == ["password"]
+    here.token(password="typed-Secret1")
+    assert here.token().status_code == 200
+    assert here.opening()["password"] == "typed-Secret1"
+
+
+def test_a_refusal_of_another_name_takes_nothing_of_ones_own(here: Site) -> None:
+    here.connect()
+    here.token(login="LAB\\root", password="mistyped-Secret1")
+    assert here.token(refused="1", login="LAB\\root").json()["login"] == "LAB\\root"
+    here.token()
+    assert here.opening()["password"] == SECRET
+
+
+@pytest.mark.parametrize("protocol", ["html5_rdp", "html5_screen", "html5_ssh"])
+def test_where_the_plan_names_nobody_the_page_asks_for_the_name_too(here: Site, protocol: str) -> None:
+    port = here.choose("html5_rdp", priority=None).port
+    here.choose(protocol, priority=1, gateway=here.edge, port=port, sso_user="", sso_domain="")
+    here.connect()
+    for said in ({}, {"password": "typed-Secret1"}, {"login": " ", "password": "typed-Secret1"}):
+        assert here.token(**said).json()["needs"] == ["login", "password"]
+    assert here.gateway.told("open") == []
+    assert here.token(login="root", password="typed-Secret1").status_code == 200
+    assert (here.opening()["login"], here.opening()["password"]) == ("root", "typed-Secret1")
+
+
 @pytest.mark.parametrize(
     ("typed", "login", "domain", "kept"),
     [("CORP\\alice", "alice", "CORP", True), ("Alice", "alice", "CORP", True), ("LAB\\root", "root", "LAB", False),
@@ -162,6 +193,22 @@ def test_without_an_agent_the_certificate_of_the_first_use_is_pinned_until_the_m
     here.token()
     assert here.opening()["pin"] == "cd" * 32
     Tunnel.objects.filter(certificate="").update(used_at=now(), certificate="ef" * 32)
+    here.token()
+    assert here.opening()["pin"] == "cd" * 32
+
+
+def test_an_address_that_was_another_desktops_does_not_bring_that_ones_certificate(here: Site) -> None:
+    other = make.desktop(here.desktop.center, name="Before", address=here.desktop.address)
+    before = Launch.objects.create(
+        user=here.alice, desktop=other, assignment=make.assignment(here.alice, other), step="connecting",
+        started_at=now(), step_at=now(), deadline=now(), opened_at=now(),
+    )  # fmt: skip
+    here.connect()
+    here.token()
+    Tunnel.objects.update(subject=f"launch:{before.pk}", used_at=now(), certificate="ee" * 32)
+    here.token()
+    assert here.opening()["pin"] == ""
+    Tunnel.objects.filter(subject=f"launch:{here.launch().pk}").update(used_at=now(), certificate="cd" * 32)
     here.token()
     assert here.opening()["pin"] == "cd" * 32
 
@@ -267,6 +314,15 @@ def test_another_press_of_connect_ends_the_first_windows_launch(here: Site) -> N
     again.post(f"/desktops/{here.desktop.pk}/connect/", {"take_over": "1"})
     answer = here.browser.post(f"/launches/{first.pk}/token/")
     assert answer.json()["error"] == "You have connected to this desktop from another window."
+
+
+def test_a_plan_that_was_changed_meanwhile_leads_to_a_new_connect(here: Site) -> None:
+    here.connect()
+    port = here.choose("html5_rdp", priority=None).port
+    here.choose("html5_vnc", priority=1, gateway=here.edge, port=port)
+    answer = here.token()
+    assert (answer.status_code, answer.json()["again"]) == (409, False)
+    assert "Press Connect again" in answer.json()["error"]
 
 
 def test_signed_out_means_no_token(here: Site) -> None:

@@ -33,6 +33,7 @@ from gateways.program.vnc.server import Server, greet
 
 CODES = {Failure(http=UNAUTHORIZED): "password", Failure(tls=BAD_CERTIFICATE): "certificate"}
 START_SECONDS = 10  # for the VNC server
+NAMELESS = "A password came without a user name: the desktop needs both."
 NO_START = "The program that renders the screen did not start on the gateway."
 
 
@@ -43,7 +44,9 @@ async def serve(request: web.Request) -> web.WebSocketResponse:
 
 async def talk(visit: Visit) -> Ending:
     """Render the desktop, if it is the right one and lets us in, and pass on what is rendered."""
-    settings = visit.house.settings
+    settings, opening = visit.house.settings, visit.session.opening
+    if opening.password and not opening.login:  # FreeRDP would take the first line that it reads for the name
+        raise Failed(NAMELESS, "gateway", "password")
     found = programs(lambda name: shutil.which(name, path=PATH))
     running = sum(each.opening.protocol == "screen" and each.used_at > 0 for each in visit.house.registry.live())
     if running > settings.screens:

@@ -8,7 +8,9 @@ import pytest
 
 from gateways.program.screen import folders
 from gateways.program.screen.commands import client_command, ending, environment, programs, server_command
+from gateways.program.screen.serve import NAMELESS, serve
 from gateways.program.viewing import Failed
+from tests.gateway_program.stage import in_loop, stage
 from tests.gateway_program.world import opening
 
 
@@ -66,3 +68,14 @@ def test_the_lock_of_a_display_goes_with_its_server(
     with folders.folder(tmp_path) as path:
         folders.note_display(path, 4711)
     assert (lock.exists(), path.exists()) == (lives, False)
+
+
+def test_a_password_without_a_name_is_given_to_no_program(tmp_path: Path) -> None:
+    @in_loop
+    async def story() -> None:
+        async with stage(tmp_path, "screen", serve) as here:
+            _session, token = here.open(password="s3cret-one")
+            page = await here.page(token, width=800, height=600)
+            assert page.answer == {"error": NAMELESS, "code": "password"}
+
+    story()
