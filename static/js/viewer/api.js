@@ -44,7 +44,8 @@ export async function askNotice(page) {
 const LATER = 300; // ms in which a gateway has written down what it has just told us
 const TRIES = 3;
 
-/** Why the session of a token ended or was refused: {reason, code}; empty where the gateway does not know. */
+/** Why the session of a token ended or was refused: {reason, code}; empty where the gateway does not know, code "away"
+ *  where the browser does not reach it. */
 export async function askWhy(url, token) {
   for (let tried = 0; tried < TRIES; tried += 1) {
     const told = await whyNow(url, token);
@@ -64,6 +65,6 @@ async function whyNow(url, token) {
     const told = response.ok ? await response.json() : {};
     return { reason: told.reason ?? "", code: told.code ?? "" };
   } catch {
-    return { reason: "", code: "" };
+    return { reason: "", code: "away" };
   }
 }

@@ -43,6 +43,8 @@ export function overlay(root, name, on) {
     part("again").hidden = !["waiting", "ended"].includes(state) || told.code === "signed-out";
     part("again").textContent = state === "waiting" ? "Connect now" : "Reconnect";
     part("stop").hidden = state !== "waiting";
+    part("there").hidden = !told.there;
+    part("there").href = told.there ?? "";
     count(state === "waiting" ? told.seconds : 0);
     if (state === "needs") ask(told);
     else if (state === "ended" && !part("again").hidden) part("again").focus();

@@ -14,11 +14,19 @@ const EARLY = 5000; // ms after the picture in which an end is no leaving: some 
 const NO_ENGINE = "The viewer could not be loaded. Load the page again.";
 const LOST = "The connection was lost.";
 const ENDED = "The desktop ended the session.";
+const NOT_REACHED = "This browser does not reach the gateway at {}, or does not know its certificate. "
+  + "Open your desktop at the gateway's address: there the browser tells which, and you can sign in.";
 const BY_CODE = { // where the gateway does not say it better
   certificate: "The desktop could not prove that it is the one it was before.",
   password: "The desktop does not accept this user name and password.",
   unreachable: "The desktop does not answer.",
 };
+
+/** This very page at the address of a gateway that is not its own; null where it is. */
+function elsewhere(url) {
+  const gateway = new URL(url.replace(/^ws/, "http"));
+  return gateway.origin === location.origin ? null : new URL(location.pathname, gateway);
+}
 
 /**
  * `say(state, told)` shows the states: asking, connecting, connected, needs, waiting, ended. `facts()` gives
@@ -88,18 +96,28 @@ export class Session {
     if (turn !== this.turn) return;
     console.info("The desktop's connection ended:", words);
     if (stood > EARLY) this.lost = 0;
-    const code = known || why.code || (graceful ? "desktop" : "");
-    const said = why.reason || BY_CODE[code] || (graceful ? ENDED : LOST);
-    this.failed(said, code === "desktop" && stood < EARLY ? "" : code, true);
+    const away = why.code === "away";
+    const there = away && !known && !stood ? elsewhere(told.url) : null;
+    const code = known || (away ? "" : why.code) || (graceful ? "desktop" : "");
+    const said = there ? NOT_REACHED.replace("{}", there.host) : why.reason || BY_CODE[code] || (graceful ? ENDED : LOST);
+    this.failed(said, code === "desktop" && stood < EARLY ? "" : code, true, there);
   }
 
-  failed(words, code, again) {
-    if (code === "password") { this.say("needs", { needs: this.page.protocol === "vnc" ? ["password"] : ["login", "password"], words }); return; }
-    if (!again || MEANT.has(code) || this.lost >= WAITS.length) { this.say("ended", { words, code }); return; }
+  failed(words, code, again, there = null) {
+    if (code === "password") { this.refused(words); return; }
+    if (!again || MEANT.has(code) || this.lost >= WAITS.length) { this.say("ended", { words, code, there }); return; }
     const seconds = WAITS[this.lost];
     this.lost += 1;
-    this.say("waiting", { words, seconds });
+    this.say("waiting", { words, seconds, there });
     this.timer = setTimeout(() => this.open(), seconds * 1000);
+  }
+
+  /** The desktop did not accept name and password: the broker is to keep them no longer, and the person is asked. */
+  async refused(words) {
+    const turn = this.turn;
+    const told = await askToken(this.page, { refused: 1, login: this.typed.login ?? "" }).catch(() => ({}));
+    if (turn !== this.turn) return;
+    this.say("needs", { ...told, needs: this.page.protocol === "vnc" ? ["password"] : ["login", "password"], words });
   }
 
   /** No more by itself; answers the number of the next try. */

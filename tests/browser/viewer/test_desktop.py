@@ -97,6 +97,23 @@ def test_it_can_be_worked_with_by_touch_and_with_another_keyboard(people: People
     wait_for(lambda: "layout:     de" in stage.desktop.run("setxkbmap", "-query"), SOON, "the layout")
 
 
+def test_full_screen_is_full_and_the_desktop_follows_its_size(people: People) -> None:
+    page = people.comes()
+    screen = people.opens(page)
+    screen.comes()
+    screen.tool("Display").click()
+    page.get_by_label("Always follow the window's size").check()
+    screen.tool("Full screen").click()
+    page.wait_for_function("document.fullscreenElement?.id === 'viewer'")
+    page.set_viewport_size({"width": 1280, "height": 800})  # as a screen does it; Chromium without a head has none
+    expect(screen.canvas).to_have_js_property("width", 1280)
+    expect(screen.canvas).to_have_js_property("height", 800)
+    screen.comes()
+    assert screen.canvas.bounding_box() == {"x": 0, "y": 0, "width": 1280, "height": 800}
+    screen.tool("Full screen").click()
+    page.wait_for_function("!document.fullscreenElement")
+
+
 def test_who_is_idle_is_told_and_says_that_somebody_is_there(people: People, stage: Stage) -> None:
     screen = people.opens(people.comes())
     screen.comes()

@@ -9,8 +9,10 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.viewer.conftest import People
+from tests.browser.viewer.screen import Screen
 from tests.browser.viewer.stage import Stage, restarted
 from tests.browser.viewer.wire import Wire
+from tests.browser.visitors import sign_in
 from tests.gateway_program import rdp_servers
 from tests.services import wait_for
 
@@ -84,6 +86,22 @@ def test_a_desktop_that_is_gone_is_waited_for_and_comes_back(people: People, sta
     screen.says("Connecting again in")
     screen.button("Stop").click()
     screen.says("You have disconnected.")
+
+
+def test_a_gateway_whose_certificate_the_browser_does_not_know_is_told_with_a_way_out(
+    people: People, stage: Stage
+) -> None:
+    people.trouble_expected = True
+    screen = people.opens(people.comes(stage.url, ignore_https_errors=False))
+    screen.says("does not know its certificate")
+    link = screen.page.get_by_role("link", name="Open it at the gateway")
+    expect(link).to_be_visible()
+    there = str(link.get_attribute("href"))
+    assert there.startswith(tuple(f"{each.url}/launches/" for each in stage.gateways))
+    other = people.arrives(ignore_https_errors=True)  # who has told the browser to trust it
+    other.goto(there)
+    sign_in(other, stage.login, stage.password)
+    Screen(other).comes()
 
 
 def let_in_once(listener: socket.socket) -> None:
