@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -195,6 +196,13 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         yield made
 
 
+def heard(site: World, seconds: int) -> None:
+    """Time passes, the agents heard all the while."""
+    for _ in range(seconds // 2):
+        Agent.objects.update(last_seen=now())
+        site.go_on(2, 2)
+
+
 def test_a_stopped_desktop_is_asked_once_it_runs_and_once_only(site: World, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = int(server.getsockname()[1])
@@ -207,15 +215,38 @@ def test_a_stopped_desktop_is_asked_once_it_runs_and_once_only(site: World, monk
     presses(browser_of(carol), carol, desktop)
     site.go_on(20)
     assert not AgentCommand.objects.exists()
-    for _ in range(6):
-        Agent.objects.update(last_seen=now())
-        site.go_on(5)
+    heard(site, 30)
     assert Launch.objects.get().step == "opening"  # its port does not answer yet
     with socket.create_server(("127.0.0.1", port)):
-        Agent.objects.update(last_seen=now())
-        site.go_on(5)
+        heard(site, 6)
     assert Launch.objects.get().step == "connecting"
     assert [(each.type, each.data) for each in AgentCommand.objects.all()] == [("timezone", BERLIN)]
+
+
+def test_a_launch_that_goes_on_at_another_desktop_asks_there(site: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shared desktop that will not let its user in is exchanged (RULES 29), and stays in its zone."""
+    zoe, first = make.grant(site.person("zoe"), policy=site.person("carol").access.policy), site.of("shared-win11-01")
+    Desktop.objects.exclude(pk=first.pk).update(availability="unavailable")
+    there = site.aws.account.workspaces
+    there[f"{first.ref}0"] = replace(there[first.ref or ""], id=f"{first.ref}0", workspace_name="shared-2")
+    site.scan()
+    second = site.of("shared-2")
+    for desktop in (first, second):
+        Agent.objects.create(
+            uuid=f"00000000-0000-4000-8000-{desktop.pk:012d}", key_digest=f"{desktop.pk:064d}", desktop=desktop,
+            center=desktop.center, approved=True, registered_at=now(), last_seen=now(), abilities=sorted(COMMANDS),
+        )  # fmt: skip
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setitem(PORTS, "rdp", server.getsockname()[1])
+        presses(browser_of(zoe), zoe, first)
+        for desktop in (first, second):
+            heard(site, 6)
+            AgentCommand.objects.filter(agent__desktop=desktop).update(done_at=now(), ok=desktop == second)
+            heard(site, 6)
+    assert Launch.objects.get().desktop == second
+    asked = AgentCommand.objects.values_list("agent__desktop", "type").order_by("pk")
+    told = [each for each in asked if each[1] != "revoke"]
+    assert told == [(first.pk, "grant"), (second.pk, "grant"), (second.pk, "timezone")]
 
 
 # --- names ---
