@@ -11,6 +11,9 @@ from gateways.program.registry import Clock, Registry
 from gateways.program.sessions import Session
 from gateways.program.settings import Settings
 from gateways.program.state import State
+from gateways.program.turns import Places
+
+NEWCOMERS = 500  # whose first words have still to come, though no honest ones take long; of more the oldest makes room
 
 
 class Forwarder(Protocol):
@@ -51,6 +54,7 @@ class House:
     gate: Gate
     ports: Forwarder
     figures: Figures = field(default_factory=Figures)
+    newcomers: Places = field(default_factory=lambda: Places(NEWCOMERS))  # nobody knows yet whether they may be here
 
 
 HOUSE = web.AppKey("house", House)

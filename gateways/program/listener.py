@@ -23,6 +23,7 @@ T = TypeVar("T")
 SILENT = 10.0  # seconds without a byte
 SHAKING = 10.0  # seconds for the TLS handshake
 ASKING = 10.0  # seconds for the head of a request
+RESTING = 80.0  # seconds between two requests; the server hangs up by itself before that (server.KEEP_ALIVE)
 AT_ONCE = 200  # connections taken in one turn of the loop
 HELLO = b"\x16"  # what TLS begins with
 FAILURES = 300  # handshakes whose remains, cycles with buffers in them, are collected at once and not at some time
@@ -99,6 +100,7 @@ class Guarded(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Of a request."""
         if not self.busy:
+            self.listener.resting.remove(self)
             self.listener.asking.add(self, self.listener.time())
         self.inner.data_received(data)
 
@@ -108,8 +110,9 @@ class Guarded(asyncio.Protocol):
         self.listener.asking.remove(self)
 
     def answered(self) -> None:
-        """The next request may begin."""
+        """The next request may begin; until then it may be sent away, should others need the room."""
         self.busy = False
+        self.listener.rests(self)
 
     def hang_up(self) -> None:
         """It took too long."""
@@ -145,6 +148,7 @@ class Listener:
         self.silent: Pen[socket.socket] = Pen(room.silent, SILENT, self._forget)
         self.shaking: Pen[asyncio.Task[None]] = Pen(room.shaking, SHAKING, lambda task: task.cancel())
         self.asking: Pen[Guarded] = Pen(room.asking, ASKING, Guarded.hang_up)
+        self.resting: Pen[Guarded] = Pen(room.all, RESTING, Guarded.hang_up)
         self.arrivals: set[Guarded] = set()  # through the handshake
         self._failed = 0
         self._sockets: list[socket.socket] = []
@@ -184,6 +188,12 @@ class Listener:
         """Closed by either side."""
         self.arrivals.discard(one)
         self.asking.remove(one)
+        self.resting.remove(one)
+
+    def rests(self, one: Guarded) -> None:
+        """It was answered, and has not asked again yet."""
+        if one in self.arrivals:
+            self.resting.add(one, self.time())
 
     def _accept(self, listening: socket.socket) -> None:
         for _ in range(AT_ONCE):
@@ -195,12 +205,15 @@ class Listener:
                 log.error("listener.cannot_accept", extra={"why": str(error)})
                 self.silent.drop_oldest()
                 return
-            if len(self) >= self.room.all and not (self.silent.drop_oldest() or self.asking.drop_oldest()):
+            if len(self) >= self.room.all and not self._make_room():
                 one.close()
                 continue
             one.setblocking(False)
             self.silent.add(one, self.time())
             self.loop.add_reader(one, self._spoken, one)
+
+    def _make_room(self) -> bool:
+        return any(pen.drop_oldest() for pen in (self.silent, self.asking, self.resting))
 
     def _forget(self, one: socket.socket) -> None:
         self.loop.remove_reader(one)
@@ -239,7 +252,7 @@ class Listener:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(0.5)
-            for pen in (self.silent, self.shaking, self.asking):
+            for pen in (self.silent, self.shaking, self.asking, self.resting):
                 pen.sweep(self.time())
 
 

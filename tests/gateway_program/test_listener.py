@@ -163,3 +163,23 @@ def test_the_oldest_makes_room_and_the_late_go() -> None:
     assert dropped == ["a"]
     pen.sweep(12)
     assert (dropped, len(pen)) == (["a", "c"], 0)
+
+
+@pytest.mark.slow
+def test_connections_that_are_kept_open_for_nothing_make_room(
+    broker: Scripted, tmp_path: Path, sockets: list[socket.socket]
+) -> None:
+    small = Program(broker, tmp_path / "gateway", "--connections", "20")
+    try:
+        for _ in range(40):
+            one = small.socket()
+            sockets.append(one)
+            one.sendall(b"GET /app/system/ping HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert one.recv(1_000).startswith(b"HTTP/1.1 200")
+        assert answers_at_once(small)
+        newest = sockets[-1]
+        newest.sendall(b"GET /app/system/ping HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert newest.recv(1_000).startswith(b"HTTP/1.1 200")
+        assert connections(small) <= 20
+    finally:
+        small.kill()

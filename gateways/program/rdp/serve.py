@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from aiohttp import WSMsgType, web
 
 from gateways.program.gate import Refused
-from gateways.program.house import HOUSE
+from gateways.program.house import HOUSE, House
 from gateways.program.rdp import cleanpath, der, x224
 from gateways.program.rdp.cleanpath import Failure, Request
 from gateways.program.rdp.conversation import Conversation, Credentials
@@ -33,7 +33,7 @@ async def serve(request: web.Request) -> web.WebSocketResponse:
     socket = web.WebSocketResponse(max_msg_size=LONGEST_MESSAGE, compress=False, heartbeat=HEARTBEAT)
     await socket.prepare(request)
     try:
-        token = (await asked(socket)).token
+        token = (await asked(socket, house)).token
         origin, client = request.headers.get("Origin", ""), request.remote or ""
         session = await house.gate.admit(token, "rdp", origin=origin, client_ip=client)
     except (Garbled, Refused, Gone) as error:
@@ -52,11 +52,11 @@ async def serve(request: web.Request) -> web.WebSocketResponse:
     return socket
 
 
-async def asked(socket: web.WebSocketResponse) -> Request:
+async def asked(socket: web.WebSocketResponse, house: House) -> Request:
     """The browser's RDCleanPath request, in however many messages. Raises Garbled, Gone."""
     data, total = b"", None
     try:
-        async with asyncio.timeout(HELLO_SECONDS):
+        async with house.newcomers.one(), asyncio.timeout(HELLO_SECONDS):
             while total is None or len(data) < total:
                 message = await socket.receive()
                 if message.type != WSMsgType.BINARY:
