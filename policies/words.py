@@ -6,7 +6,7 @@ from typing import Any
 from broker.core import words
 from plans.steps import power_words, release_words
 from policies.locations import ATTRIBUTES
-from policies.models import AssignmentRule, Location, PoolAssignment, Stopped
+from policies.models import AssignmentRule, Location, LogInAs, PoolAssignment, Stopped
 from policies.offer_filters import in_words
 from pools.rules import ATTRIBUTES as DESKTOP_ATTRIBUTES
 from pools.rules import CONDITIONS
@@ -41,6 +41,10 @@ def line_in_words(line: PoolAssignment) -> list[str]:
     said += [sentence for sentence in (in_words(line.offer_filter), desktop_rows(line.desktop_filter)) if sentence]
     if line.backup_pool is not None:
         said.append(f"Backup pool: {line.backup_pool}, if {backup_when(line)}.")
+    if line.log_in_as != LogInAs.ROLE:
+        said.append(f"Users log in as {LogInAs(line.log_in_as).label[:1].lower()}{LogInAs(line.log_in_as).label[1:]}.")
+    if line.send_url:
+        said.append("A URL is called when it is assigned.")
     if line.adjust_zone:
         said.append("Its time zone becomes that of the user's device.")
     if line.prevent_release:

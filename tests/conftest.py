@@ -13,7 +13,7 @@ from typing import Any
 import django
 import pytest
 from django.conf import settings
-from django.db import connection, connections
+from django.db import connection
 
 import broker.celery  # noqa: F401 - what core.jobs.wake() sends goes through it
 from broker.core import db
@@ -69,12 +69,8 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None]:
-    """What is left behind. Django has a connection for code in a loop and another for code in none: at the end one is
-    closed with the database, the other here."""
-    if nextitem is None and asyncio._get_running_loop():
-        with no_loop() if item.get_closest_marker("browser") else nullcontext():
-            connections.close_all()
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
+    """What is left behind."""
     with own_loop(item):
         return (yield)
 
@@ -112,6 +108,12 @@ def redis_server() -> Iterator[None]:
         return
     with services.running(services.REDIS.command(), services.REDIS.ready, "redis"):
         yield
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb() -> bool:
+    """A database on a server of the run's own ends with that server, whoever is still connected."""
+    return os.environ["USHER_DATABASE_URL"] == services.POSTGRES.url
 
 
 @pytest.fixture(scope="session")
