@@ -22,6 +22,7 @@ PART_SECONDS = 0.5  # for the page to hear of the end
 CANCEL_AGAIN = 0.2  # seconds
 LARGEST_HELLO = 16_384
 LARGEST_MESSAGE = 1 << 20
+PIECE = 16_384  # bytes that an engine is given at once: a message full of small orders is work for a while
 HEARTBEAT = 30  # seconds between pings
 Ending = tuple[str, By]  # in words, and who
 
@@ -66,16 +67,22 @@ class Visit:
             await self._tried(self.socket.send_bytes(data))
 
     async def receive(self) -> bytes:
-        """The next bytes of the page. Raises Gone."""
+        """The next bytes of the page, not too many; between two pieces of a message others have a turn. Raises Gone."""
         if self._rest:
-            data = bytes(self._rest)
-            self._rest.clear()
-            return data
+            await asyncio.sleep(0)
+        else:
+            self._rest += await self._message()
+        data = bytes(self._rest[:PIECE])
+        del self._rest[:PIECE]
+        return data
+
+    async def _message(self) -> bytes:
         while True:
             message = await self.socket.receive()
             if message.type == WSMsgType.BINARY:
                 self.session.bytes_in += len(message.data)
-                return bytes(message.data)
+                data: bytes = message.data
+                return data
             if message.type != WSMsgType.TEXT or self.on_text is None:
                 raise Gone
             self.on_text(read(message.data))
