@@ -15,11 +15,13 @@ class TooMany(Exception):
 class Turns:
     """`at_a_time` for each address; those beyond wait for `patience` seconds, `waiting` of them at most.
 
-    One address may be a whole office: that is why they wait and are not refused at once.
+    One address may be a whole office: that is why they wait and are not refused at once. Of all addresses together
+    `in_line` wait, then the oldest is sent away: waiting is cheap for whoever has many addresses.
     """
 
-    def __init__(self, at_a_time: int, waiting: int, patience: float) -> None:
+    def __init__(self, at_a_time: int, waiting: int, patience: float, in_line: int = 2_000) -> None:
         self.at_a_time, self.most, self.patience = at_a_time, at_a_time + waiting, patience
+        self._line = Places(in_line)
         self._doors: dict[str, asyncio.Semaphore] = {}
         self._here: dict[str, int] = {}
 
@@ -44,7 +46,7 @@ class Turns:
 
     async def _wait(self, door: asyncio.Semaphore) -> None:
         try:
-            async with asyncio.timeout(self.patience):
+            async with self._line.one(), asyncio.timeout(self.patience):
                 await door.acquire()
         except TimeoutError:
             raise TooMany from None

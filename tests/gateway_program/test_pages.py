@@ -333,3 +333,22 @@ def test_who_finds_no_turn_in_time_or_no_room_to_wait_is_sent_away() -> None:
 
     assert asyncio.run(story()) == ["had a turn", "too many", "too many", "had a turn"]
     assert len(turns) == 0
+
+
+def test_of_many_who_wait_from_many_addresses_the_oldest_is_sent_away() -> None:
+    turns, ends = Turns(at_a_time=1, waiting=10, patience=60, in_line=2), list[str]()
+
+    async def take(name: str) -> None:
+        try:
+            async with turns.of(name[0]):
+                await asyncio.sleep(0.2)
+                ends.append(name)
+        except TooMany:
+            ends.append(f"{name} is sent away")
+
+    async def story() -> None:
+        await asyncio.gather(*(take(name) for name in ("a1", "b1", "a2", "b2", "a3", "b3")))
+
+    asyncio.run(story())
+    assert ends[:2] == ["a2 is sent away", "b2 is sent away"]
+    assert set(ends[2:]) == {"a1", "b1", "a3", "b3"}
