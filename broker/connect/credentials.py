@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.views.decorators.debug import sensitive_variables
 
 from broker.connect.models import PortalSession
+from broker.connect.passwords import Passwords
 from broker.connect.vault import Locked, seal, unseal
 from broker.core.fields import cipher
 
@@ -17,34 +18,55 @@ COOKIE = "usher_half"
 PATH = "/launches/"  # the only addresses that open the vault
 
 
-@sensitive_variables("password", "half")
+@sensitive_variables("password")
 def fill(portal: PortalSession, password: str) -> None:
-    """Seal a password into a portal session, which still has to be stored; `portal.half` is for the cookie."""
-    half, sealed = seal(password, bound(portal))
+    """Seal the password of a sign-in into its portal session, which still has to be stored."""
+    put(portal, Passwords(password))
+
+
+@sensitive_variables("password", "known")
+def keep(request: HttpRequest, portal: PortalSession, desktop: int, password: str) -> None:
+    """What was typed for a desktop, stored at once."""
+    known = look(request, portal)
+    known.typed(desktop, password)
+    store(portal, known)
+
+
+@sensitive_variables("known")
+def forget(request: HttpRequest, portal: PortalSession, desktop: int) -> None:
+    """A desktop has not taken it: whoever connects there next is asked, and does not fail again."""
+    known = look(request, portal)
+    known.refused(desktop)
+    store(portal, known)
+
+
+def recall(request: HttpRequest, portal: PortalSession, desktop: int) -> str:
+    """The password for a desktop, "" where none is kept or this browser does not have its half."""
+    return look(request, portal).at(desktop)
+
+
+def look(request: HttpRequest, portal: PortalSession) -> Passwords:
+    """What is kept; nothing where this browser does not have its half."""
+    half = request.COOKIES.get(COOKIE, "")
+    if not half or not portal.vault:
+        return Passwords()
+    try:
+        return Passwords.read(unseal(half, cipher().decrypt(portal.vault.encode()), bound(portal)))
+    except (Locked, InvalidToken):
+        return Passwords()
+
+
+@sensitive_variables("half", "known")
+def put(portal: PortalSession, known: Passwords) -> None:
+    """Seal it anew; `portal.half` is for the cookie."""
+    half, sealed = seal(known.text(), bound(portal))
     portal.half, portal.vault = half, cipher().encrypt(sealed).decode()
 
 
-@sensitive_variables("password")
-def keep(portal: PortalSession, password: str) -> None:
-    """The same for an open session, stored at once: what the viewer asked for."""
-    fill(portal, password)
+def store(portal: PortalSession, known: Passwords) -> None:
+    """The same for an open session, at once."""
+    put(portal, known)
     PortalSession.objects.filter(pk=portal.pk, closed_at=None).update(vault=portal.vault)
-
-
-def forget(portal: PortalSession) -> None:
-    """A desktop has not accepted it: whoever connects next is asked, and does not fail again."""
-    PortalSession.objects.filter(pk=portal.pk).update(vault="")
-
-
-def recall(request: HttpRequest, portal: PortalSession) -> str:
-    """The password, "" where none is kept or this browser does not have its half."""
-    half = request.COOKIES.get(COOKIE, "")
-    if not half or not portal.vault:
-        return ""
-    try:
-        return unseal(half, cipher().decrypt(portal.vault.encode()), bound(portal))
-    except (Locked, InvalidToken):
-        return ""
 
 
 def bound(portal: PortalSession) -> str:

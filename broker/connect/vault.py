@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 HALF, NONCE = 32, 12  # bytes
-PURPOSE = b"usher: the password of a sign-in, 1"
+PURPOSE = b"usher: the passwords of a sign-in, 2"
 
 
 class Locked(Exception):

@@ -102,6 +102,7 @@ def issued(request: HttpRequest, portal: PortalSession, launch: Launch, taken: T
     """Open the way and answer its token, or what is missing for that. Raises Down and Withdrawn."""
     asked = signed_on(request, portal, launch, taken.choice)
     if isinstance(asked, JsonResponse):
+        credentials.hand_over(request, asked, portal)
         return asked
     opened = openings.viewer(launch, portal, taken, asked)
     came = came_by(request)
@@ -120,24 +121,24 @@ def issued(request: HttpRequest, portal: PortalSession, launch: Launch, taken: T
 def signed_on(
     request: HttpRequest, portal: PortalSession, launch: Launch, choice: ProtocolChoice
 ) -> Asked | JsonResponse:
-    """How the page wants to connect, with who signs in there: what was typed, else what the vault keeps. What the
-    desktop has refused the vault keeps no longer, and the page asks."""
+    """How the page wants to connect, with who signs in there: what was typed, else what the vault keeps for the
+    desktop. What it has refused is not tried again: the page asks."""
     asked, typed = asked_by(request), request.POST.get("password", "")
     user, domain = openings.sign_on(launch, choice, asked.client_ip) if choice.sign_in else ("", "")
     login = request.POST.get("login", "").strip()
     mine = choice.sign_in and login.casefold() in {"", user.casefold(), f"{domain}\\{user}".casefold()}
     if "refused" in request.POST:
         if mine:
-            credentials.forget(portal)
+            credentials.forget(request, portal, launch.desktop_id)
         return needs(["login", "password"], login or user)
     if not typed and not choice.sign_in and choice.viewer != "ssh":
         return asked  # the desktop asks by itself
-    password = typed or (credentials.recall(request, portal) if choice.sign_in else "")
+    password = typed or (credentials.recall(request, portal, launch.desktop_id) if choice.sign_in else "")
     name, domain = (user, domain) if mine else parted(login)
     if not password or not (name or choice.viewer == "vnc"):
         return needs(["password"] if user else ["login", "password"], user)
     if typed and mine:
-        credentials.keep(portal, typed)
+        credentials.keep(request, portal, launch.desktop_id, typed)
     return replace(asked, login=name, domain=domain, password=password)
 
 

@@ -64,7 +64,7 @@ def signed_in(db: Any, client: Client) -> Client:
 def recalled(client: Client, **cookies: str) -> str:
     request = RequestFactory().post("/")
     request.COOKIES = {name: each.value for name, each in client.cookies.items()} | cookies
-    return credentials.recall(request, PortalSession.objects.latest("pk"))
+    return credentials.recall(request, PortalSession.objects.latest("pk"), 1)
 
 
 def test_a_sign_in_by_the_form_fills_the_vault(signed_in: Client) -> None:

@@ -111,11 +111,15 @@ def test_what_the_desktop_refused_is_kept_no_longer_and_asked_for(here: Site) ->
     here.connect()
     here.token(password="mistyped-Secret1")
     assert here.token(refused="1").json()["needs"] == ["login", "password"]
-    assert PortalSession.objects.get().vault == ""
     assert here.token().json()["needs"] == ["password"]
     here.token(password="typed-Secret1")
     assert here.token().status_code == 200
     assert here.opening()["password"] == "typed-Secret1"
+    other = make.desktop(here.desktop.center, address="127.0.0.1")
+    make.assignment(here.alice, other)
+    here.browser.post(f"/desktops/{other.pk}/connect/")
+    assert here.token().status_code == 200
+    assert here.opening()["password"] == SECRET, "what one desktop refused is good for another"
 
 
 def test_a_refusal_of_another_name_takes_nothing_of_ones_own(here: Site) -> None:

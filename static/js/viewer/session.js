@@ -112,7 +112,7 @@ export class Session {
     this.timer = setTimeout(() => this.open(), seconds * 1000);
   }
 
-  /** The desktop did not accept name and password: the broker is to keep them no longer, and the person is asked. */
+  /** The desktop did not accept name and password: the broker is to try them no more, and the person is asked. */
   async refused(words) {
     const turn = this.turn;
     const told = await askToken(this.page, { refused: 1, login: this.typed.login ?? "" }).catch(() => ({}));

@@ -33,6 +33,8 @@ def test_a_wrong_password_is_asked_for_again_and_goes_to_the_desktop_by_the_gate
     screen.comes()
     said = [where for where, _ in wire.chunks if where == "websocket"]
     assert said and not [where for where in wire.holds(stage.servers["NLA"].password) if where == "websocket"]
+    page.goto("/desktops/")
+    people.opens(page).comes()  # another desktop takes the password of the sign-in, as before
 
 
 def test_the_clipboard_is_off_where_the_policy_says_so(people: People, stage: Stage) -> None:

@@ -1,0 +1,46 @@
+"""Which password goes to which desktop while a sign-in lives. Pure; what it is sealed with is vault.py's.
+
+One password is for all desktops: that of the sign-in, else the first that was typed. A desktop that did not take it
+has one of its own, or none that is known: then the page asks. No other desktop suffers from that.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass
+class Passwords:
+    """Desktops by their keys."""
+
+    everywhere: str = field(default="", repr=False)
+    typed_at: str = ""  # the desktop at which it was typed; "": at the sign-in
+    own: dict[str, str] = field(default_factory=dict, repr=False)
+
+    def at(self, desktop: int) -> str:
+        """What to try there; "": ask."""
+        return self.own.get(str(desktop), self.everywhere)
+
+    def typed(self, desktop: int, password: str) -> None:
+        """Somebody has typed it for this desktop."""
+        if self.everywhere and self.typed_at != str(desktop):
+            self.own[str(desktop)] = password
+        else:
+            self.everywhere, self.typed_at = password, str(desktop)
+            self.own.pop(str(desktop), None)
+
+    def refused(self, desktop: int) -> None:
+        """The desktop did not take what was tried."""
+        if self.typed_at == str(desktop):
+            self.everywhere, self.typed_at = "", ""
+        self.own[str(desktop)] = ""
+
+    def text(self) -> str:
+        """For `read`."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def read(cls, text: str) -> "Passwords":
+        """What was sealed."""
+        told: dict[str, Any] = json.loads(text)
+        return cls(**told)
