@@ -14,9 +14,10 @@ LARGEST = 64 * 1024 * 1024  # bytes
 SMALL = 256 * 1024  # bytes that are kept here until all have come
 SMALL_SECONDS = 30  # for a small one, and for the beginning of a large one
 AT_A_TIME = 256  # small ones on their way: 64 MB
-PIECE, PIECE_SECONDS = 65_536, 15  # of a large one: who is slower holds up others
+PIECE, PIECE_SECONDS = 65_536, 5  # of a large one: who is slower holds up others
 SENDING = 600  # seconds for all of a large one
-LARGE, LARGE_OF_ONE, WAITING, PATIENCE = 16, 4, 32, 15  # large ones at a time, of one address, waiting, how long
+# Large ones at a time, of one address, waiting, how long. Each holds a thread of the broker, which has 16.
+LARGE, LARGE_OF_ONE, WAITING, PATIENCE = 4, 2, 32, 15
 
 
 class Trouble(Exception):

@@ -19,7 +19,8 @@ log = logging.getLogger(__name__)
 BROKER = web.AppKey("broker", Broker)
 CHUNK = 65_536
 STALLED = 30  # seconds for a browser to read so much
-READERS = 160  # answers being read; each holds a connection to the broker (broker.AT_A_TIME), so the oldest makes room
+AHEAD = 32  # such chunks are taken from the broker while the browser has not read them yet: 2 MB
+READERS = 100  # browsers that have not read all of their answer; of more the oldest makes room
 OF_ONE_CLIENT, WAITING, PATIENCE = 64, 1_000, 15  # requests under way, more that wait, and for how many seconds
 NOT_PASSED_ON = ("/agent/", "/gateway/", "/control/", "/viewer/", "/app/", "/metrics")  # machines do not come this way
 
@@ -101,14 +102,33 @@ async def answered(request: web.Request, answer: aiohttp.ClientResponse, broker:
     try:
         async with request.app[CROWD].readers.one():
             await sent.prepare(request)
-            async for chunk in answer.content.iter_chunked(CHUNK):
-                async with asyncio.timeout(STALLED):
-                    await sent.write(chunk)
+            await copied(answer, sent)
             await sent.write_eof()
-    except (aiohttp.ClientError, TimeoutError, OSError):  # either end is gone: the browser is to see that it is not all
+    except* (
+        aiohttp.ClientError,
+        TimeoutError,
+        OSError,
+    ):  # either end is gone: the browser is to see that it is not all
         if request.transport is not None:
             request.transport.abort()
     return sent
+
+
+async def copied(answer: aiohttp.ClientResponse, sent: web.StreamResponse) -> None:
+    """All of the body. A slow browser holds neither a connection to the broker nor a thread of it: what it has not read
+    waits here. Raises a group with what went wrong."""
+    waiting: asyncio.Queue[bytes] = asyncio.Queue(AHEAD)
+
+    async def take() -> None:
+        async for chunk in answer.content.iter_chunked(CHUNK):
+            await waiting.put(chunk)
+        await waiting.put(b"")
+
+    async with asyncio.TaskGroup() as both:
+        both.create_task(take())
+        while chunk := await waiting.get():
+            async with asyncio.timeout(STALLED):
+                await sent.write(chunk)
 
 
 def away(house: House, why: str) -> Trouble:

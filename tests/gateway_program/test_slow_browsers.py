@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 from aiohttp import web
 
-from gateways.program import bodies
+from gateways.program import bodies, pages
 from gateways.program.bodies import SMALL
 from gateways.program.broker import AT_A_TIME, Broker
 from gateways.program.pages import CROWD, Crowd
@@ -59,8 +59,7 @@ async def gateway(world: World, broker: Scripted, crowd: Crowd | None = None) ->
     app[CROWD] = crowd or Crowd()
     runner = web.AppRunner(app, shutdown_timeout=0.1, lingering_time=0.1)
     await runner.setup()
-    site = web.TCPSite(runner, HERE, 0)
-    await site.start()
+    await web.TCPSite(runner, HERE, 0, backlog=512).start()
     gate = Gate(runner.addresses[0][1])
     try:
         yield gate
@@ -163,6 +162,31 @@ async def test_a_body_that_breaks_off_is_no_trouble_of_the_broker(
         gate.open[0].transport.abort()
         await until(lambda: len(crowd.uploads.small) == 0, "it is over", 3)
         assert reached == []
+
+
+def test_a_browser_that_does_not_read_holds_nothing_of_the_broker(
+    world: World, broker: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    content = b"x" * 15_000_000  # more than all buffers of the kernel on the way
+    monkeypatch.setattr(pages, "AHEAD", 10_000)
+
+    def large(request: Request) -> None:
+        request.say(200, content)
+        done.append(request.path)
+
+    @in_loop
+    async def story() -> None:
+        broker.page = large
+        crowd = Crowd()
+        async with gateway(world, broker, crowd) as gate:
+            slow = await gate.come("127.0.0.2", "GET /large", b"\r\n")
+            await until(lambda: done == ["/large"], "the broker has given all of it", 5)
+            assert len(crowd.readers) == 1
+            assert (await slow.read()).endswith(content)
+            await until(lambda: len(crowd.readers) == 0, "the browser has read it", 5)
+
+    story()
 
 
 @in_loop
