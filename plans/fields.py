@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 from broker.core.forms import DurationField
 from plans.rdp import template_errors
 from plans.tags import TAGS, unknown_tags
+from plans.targets import fault
 
 SMALL = 4  # rows up to which a text is a few words and not a file
 
@@ -54,13 +55,8 @@ def tag_errors(text: str) -> list[str]:
 
 
 def check_url(text: str) -> None:
-    """Refuse what is no web address, or names a tag that does not exist."""
-    if not text.startswith(("http://", "https://")) or " " in text.strip():
-        raise ValidationError("Enter an address that begins with http:// or https://, without spaces.")
-    if "{" in text.split("://", 1)[1].split("/", 1)[0]:
-        raise ValidationError("A dynamic tag cannot be part of the host name.")
-    errors = tag_errors(text)
-    if errors:
+    """Refuse what can never be called, or names a tag that does not exist."""
+    if errors := [wrong] if (wrong := fault(text)) else tag_errors(text):
         raise ValidationError(errors)
 
 

@@ -3,7 +3,6 @@
 import hashlib
 import hmac
 import json
-import urllib.request
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -53,10 +52,11 @@ def run(job: Job) -> Result:
     except UnreadableSecret as error:
         return Failed(str(error))
     body = news(job, due, desktop, user) if call.secret else b""
+    headers = signed(job, call.secret, body) if call.secret else {}
     assert_outside()
     note(job, called=called(job) + 1)
     try:
-        said = f"It answered {web_call.status(request(job, call, body), call.timeout)}."
+        said = f"It answered {web_call.status(call.url, call.timeout, body, headers)}."
     except web_call.NoGoodAnswer as error:
         return failed(job, call, desktop, due, str(error))
     audit.record("plan.job_executed", f"Called the URL of plan {due.plan}. {said}", desktop=desktop)
@@ -101,19 +101,15 @@ def delivery(job: Job) -> str:
     return str(uuid5(DELIVERIES, f"{job.pk}:{job.created_at.isoformat()}"))
 
 
-def request(job: Job, call: Call, body: bytes) -> urllib.request.Request:
-    """What is sent. The signature covers time and id, so that nobody can send an old call again as a new one."""
-    if not call.secret:
-        return web_call.plain(call.url)
+def signed(job: Job, key: str, body: bytes) -> dict[str, str]:
+    """The headers. The signature covers time and id, so that nobody can send an old call again as a new one."""
     moment, number = str(int(now().timestamp())), delivery(job)
-    signature = sign(call.secret, moment, number, body)
-    headers = {
+    return {
         "Content-Type": "application/json",
         "X-Usher-Delivery": number,
         "X-Usher-Timestamp": moment,
-        "X-Usher-Signature": f"sha256={signature}",
+        "X-Usher-Signature": f"sha256={sign(key, moment, number, body)}",
     }
-    return urllib.request.Request(call.url, body, headers, method="POST")  # noqa: S310 - http(s) only, checked by the form
 
 
 def sign(key: str, moment: str, number: str, body: bytes) -> str:

@@ -38,7 +38,7 @@ def ask(user: User, given: Standing, client_ip: str) -> None:
     policy = given.policy
     assert policy  # noqa: S101 - for mypy: blocks() has said so
     try:
-        web_call.status(web_call.plain(url(policy, user, client_ip)), policy.start_timeout)
+        web_call.status(url(policy, user, client_ip), policy.start_timeout)
     except web_call.NoGoodAnswer as error:
         raise Blocked(policy.start_message, f"the URL of policy {policy} did not answer well: {error}") from error
 
@@ -63,7 +63,7 @@ def run(job: Job) -> Result:
         return Moot("The policy calls no URL any more, or the user is gone.")
     note(job, called=called(job) + 1)
     try:
-        answer = web_call.status(web_call.plain(url(policy, user, job.payload["client_ip"])), policy.start_timeout)
+        answer = web_call.status(url(policy, user, job.payload["client_ip"]), policy.start_timeout)
     except web_call.NoGoodAnswer as error:
         why = f"The URL did not answer well: {error}"
         return Failed(why) if called(job) > RETRIES else Later(why, now() + back_off(called(job)))

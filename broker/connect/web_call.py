@@ -1,100 +1,113 @@
 """Calls of the URLs that administrators have entered (docs/call-outs.md).
 
-A redirect is an answer and is not followed. Link-local addresses are refused: there clouds keep the keys of a machine.
+A redirect is an answer and is not followed. No proxy is used, whatever the environment says: it would look the host up
+itself. Link-local addresses are refused: there clouds keep the keys of a machine.
 """
 
-import http.client
 import socket
 import ssl
 import threading
-import urllib.error
-import urllib.request
-from contextlib import suppress
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from ipaddress import IPv6Address, IPv6Network, ip_address
-from typing import Any
+from urllib.parse import urlsplit
 
 from broker.core.db import assert_outside
+from plans.targets import fault
 
 AWS_METADATA = IPv6Network("fd00:ec2::/32")  # EC2's instance metadata over IPv6, which is not link-local
+LEAST = 0.1  # seconds that are tried at all
+LONGEST_WORDS = 200  # characters of an error, which may quote what a stranger answered
 
 
 class NoGoodAnswer(Exception):
     """The URL did not answer, or not well; the message says how."""
 
 
-class Stay(urllib.request.HTTPRedirectHandler):
-    """Takes a redirect for the answer."""
-
-    def http_error_302(self, req: Any, fp: Any, code: int, msg: str, headers: Any) -> Any:
-        """What was answered."""
-        return fp
-
-    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
-
-
-class Plain(http.client.HTTPConnection):
-    """Reaches no address but a checked one."""
-
-    def connect(self) -> None:
-        """Connect, or raise OSError."""
-        self._create_connection = reach
-        super().connect()
+def status(url: str, timeout: float, body: bytes = b"", headers: Mapping[str, str] | None = None) -> int:
+    """Call it, by POST where there is a body, and say with which status, below 400, it was answered. Name look-up, all
+    addresses and the answer share so many seconds. Raises NoGoodAnswer, whatever the URL is."""
+    assert_outside()
+    end = time.monotonic() + timeout
+    try:
+        said = answered(url, end, body, headers or {})
+    except (HTTPException, OSError, ValueError) as error:
+        late = time.monotonic() >= end
+        raise NoGoodAnswer(f"timed out after {timeout} s" if late else str(error)[:LONGEST_WORDS]) from error
+    if said >= 400:
+        raise NoGoodAnswer(f"it answered {said}")
+    return said
 
 
-class Encrypted(http.client.HTTPSConnection):
-    """The same, over TLS."""
-
-    def connect(self) -> None:
-        """Connect, or raise OSError."""
-        self._create_connection = reach
-        super().connect()
-
-
-class Http(urllib.request.HTTPHandler):
-    """Opens http URLs."""
-
-    def http_open(self, req: Any) -> Any:
-        """The answer."""
-        return self.do_open(Plain, req)
+def answered(url: str, end: float, body: bytes, headers: Mapping[str, str]) -> int:
+    """The status of the answer; raises HTTPException, OSError and ValueError."""
+    if wrong := fault(url):
+        raise ValueError(wrong)
+    parts = urlsplit(url)
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    with connected(parts.scheme, parts.hostname or "", parts.port, end) as line:
+        line.request("POST" if body else "GET", path, body or None, {"Connection": "close", **headers})
+        with line.getresponse() as answer:
+            return answer.status
 
 
-class Https(urllib.request.HTTPSHandler):
-    """Opens https URLs."""
+@contextmanager
+def connected(scheme: str, host: str, port: int | None, end: float) -> Iterator[HTTPConnection]:
+    """A connection to a host, over TLS for https, which is cut off at the end."""
+    tls = ssl.create_default_context() if scheme == "https" else None
+    line = HTTPSConnection(host, port or 443, context=tls) if tls else HTTPConnection(host, port or 80)
+    found = reach(line.host, line.port, end)
+    with found, cut_off(found, end), closing(line):
+        line.sock = tls.wrap_socket(found, server_hostname=host) if tls else found
+        yield line
 
-    def https_open(self, req: Any) -> Any:
-        """The answer."""
-        return self.do_open(Encrypted, req, context=ssl.create_default_context())
 
-
-OPENER = urllib.request.build_opener(Stay, Http, Https)
-
-
-def reach(where: tuple[str, int], timeout: float, _source: object = None) -> socket.socket:
-    """Look a host up, once, and connect to what was found; raises OSError where that is never called, or not there."""
-    found = [str(each[4][0]) for each in socket.getaddrinfo(*where, type=socket.SOCK_STREAM)]
+def reach(host: str, port: int, end: float) -> socket.socket:
+    """Look a host up, once, and connect to the first address that answers, each in its share of the time; raises
+    OSError where one of them is never called, or none is there."""
+    found = [str(each[4][0]) for each in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
     for address in found:
         refuse_metadata(address)
-    for address in found[:-1]:
-        with suppress(OSError):
-            return within(timeout + 1, socket.create_connection((address, where[1]), timeout))
-    return within(timeout + 1, socket.create_connection((found[-1], where[1]), timeout))
+    while True:
+        address = found.pop(0)
+        try:
+            connection = socket.create_connection((address, port), left(end) / (len(found) + 1))
+        except OSError:
+            if not found:
+                raise
+        else:
+            connection.settimeout(left(end))
+            return connection
 
 
-def within(seconds: float, connection: socket.socket) -> socket.socket:
-    """Cut the connection off after so many seconds: its own time-out begins anew with every byte that drips in.
+def left(end: float) -> float:
+    """The seconds until then, but a moment at least: none would mean for ever."""
+    return max(LEAST, end - time.monotonic())
+
+
+@contextmanager
+def cut_off(connection: socket.socket, end: float) -> Iterator[None]:
+    """Shut the connection down at the end: its own time-out begins anew with every byte that drips in.
 
     Through a second handle, because TLS takes the first one away.
     """
     handle = connection.dup()
 
-    def cut_off() -> None:
-        with handle, suppress(OSError):
+    def shut() -> None:
+        with suppress(OSError):
             handle.shutdown(socket.SHUT_RDWR)
 
-    timer = threading.Timer(seconds, cut_off)
+    timer = threading.Timer(left(end), shut)
     timer.daemon = True
     timer.start()
-    return connection
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+        handle.close()
 
 
 def refuse_metadata(written: str) -> None:
@@ -103,19 +116,3 @@ def refuse_metadata(written: str) -> None:
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     if (mapped or address).is_link_local or address in AWS_METADATA:
         raise OSError(f"{written} is a link-local address or one of a cloud's metadata, which is never called")
-
-
-def status(request: urllib.request.Request, timeout: float) -> int:
-    """Call, and say with which status, below 400, it was answered within so many seconds. Raises
-    NoGoodAnswer."""
-    assert_outside()
-    try:
-        with OPENER.open(request, timeout=timeout) as answer:
-            return int(answer.status)
-    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
-        raise NoGoodAnswer(str(error)) from error
-
-
-def plain(url: str) -> urllib.request.Request:
-    """A GET without anything."""
-    return urllib.request.Request(url, method="GET")  # noqa: S310 - http(s) only, checked by the form

@@ -77,6 +77,11 @@ def test_a_release_plan_that_never_releases(admin: Client) -> None:
         ("ftp://x.example/", "begins with http"),
         ("https://x.example/?user={USR}", "There is no dynamic tag {USR}."),
         ("https://{USER}.example/", "part of the host name"),
+        ("https://bot:s3cret@x.example/", "a user name or password in it"),
+        ("https://x.example:99999/", "Its port is not between 1 and 65535."),
+        ("https:///x", "no host name in it"),
+        ("http://[::1/", "no web address"),
+        ("https://x.example/\u00e4", "plain ASCII characters only"),
     ],
 )
 def test_a_bad_url_is_refused_beside_its_field(admin: Client, url: str, why: str) -> None:
