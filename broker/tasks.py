@@ -1,7 +1,7 @@
 """Celery's tasks. A message carries no id, it means "work": rows decide which."""
 
 import time
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Lock
 
 from celery import shared_task
 from django.conf import settings
@@ -15,10 +15,16 @@ from broker.handlers import HANDLERS
 
 # Half of a worker's four threads may do what takes long; the others stay free for what a person waits for.
 LONG = frozenset({"poll", "deploy", "call_url", "session_start", "gateway_status"})
+# A morning's sign-ins with a URL that hangs would hold both for hours. So those who may do what takes long tell of
+# sign-ins only when nothing else is due, and one at a time: the other is always free for the next scan or deployment.
+LAST = frozenset({"session_start"})
 QUICK = {kind: handler for kind, handler in HANDLERS.items() if kind not in LONG}
+FIRST = {kind: handler for kind, handler in HANDLERS.items() if kind not in LAST}
+REST = {kind: handler for kind, handler in HANDLERS.items() if kind in LAST}
 LONG_AT_ONCE = 2
 SPEAKS_EVERY = 5.0  # seconds: a worker that is busy says that it is alive
 slots = BoundedSemaphore(LONG_AT_ONCE)
+last = Lock()
 
 
 @shared_task(name="usher.work")
@@ -31,16 +37,26 @@ def work() -> None:
             if time.monotonic() - spoke > SPEAKS_EVERY:
                 say_alive()
                 spoke = time.monotonic()
-            if not one_round(HANDLERS if long else QUICK):
+            if not one_round(long=long):
                 break
     finally:
         if long:
             slots.release()
 
 
-def one_round(kinds: jobs.Kinds) -> int:
+def one_round(*, long: bool) -> int:
     """A part of the inbox, and one job (or batch): neither keeps the other waiting."""
-    return events.drain_round() + jobs.step(kinds)
+    return events.drain_round() + (jobs.step(FIRST) or rest() if long else jobs.step(QUICK))
+
+
+def rest() -> int:
+    """One job of those that can wait, unless another thread is at one."""
+    if not last.acquire(blocking=False):
+        return 0
+    try:
+        return jobs.step(REST)
+    finally:
+        last.release()
 
 
 @transaction.atomic

@@ -1,6 +1,7 @@
 """The URL that a policy has called when somebody signs in, and which may keep them out (SPEC 1.2, 3.5.1)."""
 
 from datetime import timedelta
+from threading import BoundedSemaphore
 
 from authservers.models import User
 from broker.connect import tags, web_call
@@ -13,13 +14,17 @@ from plans.tags import render_url
 from policies.models import Policy
 from policies.services import Standing
 
+BUSY = "The sign-in is busy just now. Try again in a moment."
+AT_ONCE = 4  # a web process has eight threads: a URL that hangs must leave some to the rest of the site
+turns = BoundedSemaphore(AT_ONCE)
+
 
 class Blocked(Exception):
-    """The URL did not agree to the sign-in; the message is for the person, `reason` for the log."""
+    """The URL did not agree to the sign-in: a message for the person, the status of the page, a reason for the log."""
 
-    def __init__(self, message: str, reason: str) -> None:
+    def __init__(self, message: str, reason: str, status: int = 403) -> None:
         super().__init__(message)
-        self.reason = reason
+        self.reason, self.status = reason, status
 
 
 def calls(policy: Policy) -> bool:
@@ -34,13 +39,17 @@ def blocks(given: Standing) -> bool:
 
 
 def ask(user: User, given: Standing, client_ip: str) -> None:
-    """Call the URL whose answer decides, outside any transaction. Raises Blocked."""
+    """Call the URL whose answer decides, outside any transaction, while few others wait for theirs. Raises Blocked."""
     policy = given.policy
     assert policy  # noqa: S101 - for mypy: blocks() has said so
+    if not turns.acquire(blocking=False):
+        raise Blocked(BUSY, f"{AT_ONCE} sign-ins wait for the URLs of their policies already", 503)
     try:
         web_call.status(url(policy, user, client_ip), policy.start_timeout)
     except web_call.NoGoodAnswer as error:
         raise Blocked(policy.start_message, f"the URL of policy {policy} did not answer well: {error}") from error
+    finally:
+        turns.release()
 
 
 def tell(user: User, given: Standing, client_ip: str) -> None:
