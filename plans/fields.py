@@ -1,6 +1,6 @@
 """Form fields that only plans have: waits, and texts with dynamic tags."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any
 
 from django import forms
@@ -9,11 +9,12 @@ from django.db.models import Model
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from broker.core.forms import DurationField
+from broker.core.forms import DurationField, UrlField
 from plans.rdp import template_errors
-from plans.tags import TAGS, unknown_tags
+from plans.tags import OF_A_CONNECTION, TAGS, tags_of, unknown_tags
 from plans.targets import fault
 
+OF_A_DESKTOP = frozenset(TAGS) - OF_A_CONNECTION  # what a URL may know that is called for a desktop
 SMALL = 4  # rows up to which a text is a few words and not a file
 
 
@@ -54,21 +55,32 @@ def tag_errors(text: str) -> list[str]:
     return [f"There is no dynamic tag {tag}." for tag in unknown_tags(text)]
 
 
-def check_url(text: str) -> None:
-    """Refuse what can never be called, or names a tag that does not exist."""
-    if errors := [wrong] if (wrong := fault(text)) else tag_errors(text):
-        raise ValidationError(errors)
+def url_errors(text: str, tags: Container[str], moment: str) -> list[str]:
+    """What is wrong with a URL that is called at a moment when these tags, and a directory entry's, mean something."""
+    if wrong := fault(text):
+        return [wrong]
+    strange = [tag for tag in tags_of(text) if tag not in tags and not tag.startswith("USER:")]
+    return tag_errors(text) or [f"{{{tag}}} is not known {moment}." for tag in strange[:1]]
 
 
-def url(label: str = "Call this URL", help_text: str = "") -> forms.CharField:
+def url(
+    label: str = "Call this URL", help_text: str = "", tags: Container[str] = OF_A_DESKTOP,
+    moment: str = "when this URL is called",
+) -> UrlField:  # fmt: skip
     """A URL to call at an event."""
-    return forms.CharField(label=label, required=False, max_length=500, validators=[check_url], help_text=help_text)
+
+    def check(text: str) -> None:
+        if errors := url_errors(text, tags, moment):
+            raise ValidationError(errors)
+
+    return UrlField(label=label, required=False, max_length=500, validators=[check], help_text=help_text)
 
 
-def tag_list() -> SafeString:
-    """The dynamic tags with their meanings, to open below a field."""
-    rows = format_html_join("", "<dt><code>{{{}}}</code></dt><dd>{}</dd>", TAGS.items())
+def tag_list(tags: Container[str] = TAGS) -> SafeString:
+    """These dynamic tags with their meanings, to open below a field."""
+    known = ((tag, meaning) for tag, meaning in TAGS.items() if tag in tags or tag.startswith("USER:"))
+    rows = format_html_join("", "<dt><code>{{{}}}</code></dt><dd>{}</dd>", known)
     return format_html('<details class="more"><summary>Dynamic tags</summary><dl class="facts">{}</dl></details>', rows)
 
 
-__all__ = ["TaggedText", "check_url", "tag_errors", "tag_list", "template_errors", "url", "wait"]
+__all__ = ["OF_A_DESKTOP", "TaggedText", "tag_errors", "tag_list", "template_errors", "url", "wait"]

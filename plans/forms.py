@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from django import forms
 
 from broker.core.forms import PageForm, SecretField, Section, unless, when
-from plans.fields import TaggedText, tag_errors, tag_list, url, wait
+from plans.fields import OF_A_DESKTOP, TaggedText, tag_errors, tag_list, url, wait
 from plans.models import NEVER, PowerControlPlan, ReleasePlan
 from plans.waits import IDLE, IDLE_OR_NO, POWER, REGULAR, WARNING
 
@@ -79,7 +79,7 @@ class ReleasePlanForm(PageForm):
     logged_out_release = wait(
         ReleasePlan, "logged_out_release", REGULAR, "“No” keeps the desktop the user's own, log-out after log-out."
     )
-    logged_out_url = url(help_text=tag_list())
+    logged_out_url = url(help_text=tag_list(OF_A_DESKTOP))
     idle_lock = wait(ReleasePlan, "idle_lock", IDLE_OR_NO)
     idle_disconnect = wait(ReleasePlan, "idle_disconnect", IDLE_OR_NO)
     idle_log_out = wait(ReleasePlan, "idle_log_out", IDLE_OR_NO, "What is not saved is lost.")

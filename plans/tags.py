@@ -22,6 +22,7 @@ TAGS: dict[str, str] = {
     "TOKEN": "connection token for the gateway",
     "USER:attribute": "any attribute of the user's directory entry, for example {USER:department}",
 }
+OF_A_CONNECTION = frozenset({"CLIENT_IP", "SESSION_ID", "GATEWAY", "PORT", "TOKEN"})  # they mean nothing without one
 _PLAIN = frozenset(TAGS) - {"USER:attribute"}
 # What looks like a tag. A GUID in braces, as in usbdevicestoredirect, does not.
 _TAG = re.compile(r"\{([A-Za-z_]+)(?::([^{}\r\n]*))?\}")
@@ -59,12 +60,18 @@ def render(template: str, values: Mapping[str, str]) -> str:
 
 def render_url(template: str, values: Mapping[str, str]) -> str:
     """The same for a URL to call: values are percent-encoded, so that they cannot change its host, path or query."""
-    return _replace(template, values, lambda value: quote(clean(value), safe=""))
+    return _replace(template, values, _quoted)
 
 
 def clean(value: str) -> str:
     """A value without control characters and line separators, and such as UTF-8 can carry."""
     return _CONTROL.sub("", value).encode(errors="replace").decode()
+
+
+def _quoted(value: str) -> str:
+    """A value as a part of a URL. Only dots would be a step up in its path."""
+    quoted = quote(clean(value), safe="")
+    return quoted if quoted.strip(".") else quoted.replace(".", "%2E")
 
 
 def _replace(template: str, values: Mapping[str, str], written: Callable[[str], str]) -> str:

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from django import forms
 
 from broker.core.forms import DurationField, PageForm, Section, unless
-from plans.fields import tag_list, url
+from plans.fields import OF_A_DESKTOP, tag_list, url
 from plans.models import NEVER
 from plans.waits import IDLE_OR_NO, REGULAR
 from policies.line_forms import ADJUST_ZONE, LOG_IN_AS, ROLE_TOO, name_empty
@@ -28,7 +28,7 @@ class HardForm(PageForm):
     hard_display = forms.TypedChoiceField(label="Display desktop to user as", choices=HARD_DISPLAY, coerce=int)
     hard_disconnected_log_out = DurationField([n for n, _ in REGULAR], never="No", label="Log user out")
     hard_disconnected_url = url()
-    hard_logged_out_url = url(help_text=tag_list())
+    hard_logged_out_url = url(help_text=tag_list(OF_A_DESKTOP))
     hard_idle_lock = idle("Lock")
     hard_idle_disconnect = idle("Disconnect")
     hard_idle_log_out = idle("Log out", "What is not saved is lost.")

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from django import forms
 
 from broker.core.forms import RowsField, Section, unless, when
-from plans.fields import tag_list, url
+from plans.fields import OF_A_DESKTOP, tag_list, url
 from plans.models import PowerControlPlan, ProtocolPlan, ReleasePlan
 from policies.filter_forms import (
     FILTERS,
@@ -64,7 +64,7 @@ class LineForm(OfferFilterMixin, DesktopFilterMixin):
     time_last = day("Last day")
     desktop_rows = desktop_rows()
     desktop_join = join("And/Or of these desktops")
-    assigned_url = url("URL", help_text=tag_list())
+    assigned_url = url("URL", tag_list(OF_A_DESKTOP), moment="when a desktop is assigned")
 
     class Meta:
         model = Line

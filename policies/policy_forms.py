@@ -8,7 +8,6 @@ from django import forms
 from broker.core import words
 from broker.core.forms import Section, when
 from plans.fields import tag_list, url
-from plans.tags import tags_of
 from policies.filter_forms import DesktopFilterMixin, desktop_rows, join
 from policies.forms import notes
 from policies.line_forms import SECONDS, keep_choice, needs_url
@@ -19,7 +18,7 @@ LONGEST_MINUTES = (-1, 60, 120, 240, 480, 600, 720, 1440)
 REDIRECTION = ["clipboard", "redirect_drives", "redirect_printers", "redirect_audio", "usb", "usb_devices"]
 START = ["start_call", "start_url", "start_timeout", "start_blocks", "start_message"]
 MESSAGE = "Unable to initialize session"
-AT_SIGN_IN = frozenset({"USER", "DOMAIN", "EMAIL", "POLICY", "CLIENT_IP"})  # the tags that mean something then
+AT_SIGN_IN = frozenset({"USER", "DOMAIN", "EMAIL", "POLICY", "CLIENT_IP"})  # no desktop yet
 DEVICE = re.compile(
     r"USB\\[A-Za-z0-9_&.\\-]{1,190}|\{[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\}", re.IGNORECASE
 )
@@ -52,7 +51,7 @@ class PolicyForm(DesktopFilterMixin):
         label="Those USB devices", required=False, max_length=2000, widget=forms.Textarea(attrs={"rows": 3}),
         help_text="One a line: a device such as USB\\VID_046D&PID_C52B, or the GUID of a class in braces.",
     )  # fmt: skip
-    start_url = url("URL", help_text=tag_list())
+    start_url = url("URL", tag_list(AT_SIGN_IN), AT_SIGN_IN, "at the start of a session")
     start_message = forms.CharField(
         label="Message", required=False, max_length=500, initial=MESSAGE,
         help_text="What people read whose login is blocked.",
@@ -124,13 +123,6 @@ class PolicyForm(DesktopFilterMixin):
                     self.add_error("usb_devices", f"“{device}” is neither a device's id nor a GUID in braces.")
         needs_url(self, "start_call", "start_url")
         return cleaned
-
-    def clean_start_url(self) -> str:
-        """No tag of a desktop: there is none yet."""
-        url: str = self.cleaned_data["start_url"]
-        if early := [tag for tag in tags_of(url) if tag not in AT_SIGN_IN and not tag.startswith("USER:")]:
-            raise forms.ValidationError(f"{{{early[0]}}} is not known at the start of a session.")
-        return url
 
     def clean_start_message(self) -> str:
         """Nobody is kept out without a word."""

@@ -95,6 +95,21 @@ class DurationField(forms.TypedChoiceField):
             self.choices = sorted([*entries, (value, words.duration(value))])
 
 
+class UrlField(forms.CharField):
+    """A URL to call. What is stored already is not judged again, so that its row can still be edited."""
+
+    stored: str | None = None
+
+    def also(self, value: str | None) -> None:
+        """Know what is stored."""
+        self.stored = value
+
+    def run_validators(self, value: str) -> None:
+        """Judge what is new."""
+        if value != self.stored:
+            super().run_validators(value)
+
+
 class RowsField(forms.Field):
     """A list of rows, each cleaned by `row_form`; its value is a list of dicts. Rows left empty are dropped."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -19,12 +20,12 @@ from django.forms.boundfield import BoundField
 from django.forms.utils import ErrorDict
 
 from broker.core.fields import set_secret
-from broker.core.formfields import DualChoiceField, DualListField, DurationField, RowsField, SecretField
+from broker.core.formfields import DualChoiceField, DualListField, DurationField, RowsField, SecretField, UrlField
 from broker.core.widgets import speak
 
 __all__ = [
     "RELOAD", "ConfigForm", "DualChoiceField", "DualListField", "DurationField", "PageForm", "PlainForm", "RowsField",
-    "SecretField", "Section", "unless", "when",
+    "SecretField", "Section", "UrlField", "unless", "when",
 ]  # fmt: skip
 
 STEP = "_step"  # name of the buttons that change the form without saving it
@@ -183,7 +184,7 @@ class PageForm(Toolkit, forms.ModelForm):  # type: ignore[type-arg]
         for name, field in self.fields.items():
             if isinstance(field, SecretField):
                 field.stored(stored.get(name) if isinstance(stored, Mapping) else None)
-            if isinstance(field, DurationField):
+            if isinstance(field, DurationField | UrlField):
                 field.also(self.get_initial_for_field(field, name))
 
     def _begin_with_defaults(self) -> None:
@@ -225,7 +226,7 @@ class PageForm(Toolkit, forms.ModelForm):  # type: ignore[type-arg]
         return bool(opened and self.instance.pk and opened != self.version())
 
     def changes(self) -> dict[str, tuple[Any, Any]]:
-        """What changed, before and after, for the audit log; a secret only says that it did."""
+        """What changed, before and after, for the audit log; a secret only says that it did, a URL not its query."""
         gone = self.absent()
         return {name: self._change(name) for name in self.changed_data if name not in gone}
 
@@ -233,7 +234,10 @@ class PageForm(Toolkit, forms.ModelForm):  # type: ignore[type-arg]
         field = self.fields[name]
         if isinstance(field, SecretField):
             return ("set" if field.set_at else "not set", "replaced" if field.set_at else "set")
-        return (plain(named(field, self.get_initial_for_field(field, name))), plain(self.cleaned_data.get(name)))
+        before, after = self.get_initial_for_field(field, name), self.cleaned_data.get(name)
+        if isinstance(field, UrlField):
+            return (public_part(before), public_part(after))
+        return (plain(named(field, before)), plain(after))
 
 
 class ConfigForm(PageForm):
@@ -272,6 +276,12 @@ def plain(value: Any) -> Any:
     if isinstance(value, QuerySet | list | tuple | set):
         return [plain(item) for item in value]
     return value
+
+
+def public_part(url: str | None) -> str:
+    """A URL for the log, which more people read than its form: a query may hold a key, and so may an old authority."""
+    shown = re.sub("//[^/?#]*@", "//…@", url or "")
+    return re.sub(r"[?#].*", "?…", shown, flags=re.DOTALL)
 
 
 def named(field: forms.Field, value: Any) -> Any:

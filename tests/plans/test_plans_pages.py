@@ -75,6 +75,7 @@ def test_a_release_plan_that_never_releases(admin: Client) -> None:
     ("url", "why"),
     [
         ("ftp://x.example/", "begins with http"),
+        ("https://x.example/?port={PORT}", "{PORT} is not known when this URL is called."),
         ("https://x.example/?user={USR}", "There is no dynamic tag {USR}."),
         ("https://{USER}.example/", "part of the host name"),
         ("https://bot:s3cret@x.example/", "a user name or password in it"),
@@ -88,6 +89,29 @@ def test_a_bad_url_is_refused_beside_its_field(admin: Client, url: str, why: str
     answer = admin.post(f"{RELEASE}add/", typed(admin, f"{RELEASE}add/", name="Calls", logged_out_url=url))
     assert why in " ".join(answer.context["form"].errors["logged_out_url"])
     assert not ReleasePlan.objects.filter(name="Calls").exists()
+
+
+def test_a_url_that_is_stored_already_keeps_nobody_from_editing_its_plan(admin: Client) -> None:
+    old = "https://bot:s3cret@x.example/{CLIENT_IP}"
+    plan = ReleasePlan.objects.create(name="Old", logged_out_url=old)
+    where = f"{RELEASE}{plan.pk}/"
+    assert admin.post(where, typed(admin, where, name="Older")).status_code == 303
+    plan.refresh_from_db()
+    assert (plan.name, plan.logged_out_url) == ("Older", old)
+    answer = admin.post(where, typed(admin, where, logged_out_url=f"{old}/more"))
+    assert list(answer.context["form"].errors) == ["logged_out_url"]
+
+
+def test_the_log_of_a_change_shows_no_query_of_a_url_and_no_password(admin: Client) -> None:
+    plan = ReleasePlan.objects.create(name="Calls", logged_out_url="https://bot:s3cret@x.example/hook?key=K3Y1#K3Y1")
+    where = f"{RELEASE}{plan.pk}/"
+    new = {"logged_out_url": "https://x.example/hook?key=K3Y2", "released_url": "https://x.example/plain"}
+    assert admin.post(where, typed(admin, where, **new)).status_code == 303
+    changes = LogEntry.objects.filter(event="admin.object_updated").latest("pk").changes
+    assert changes == {
+        "logged_out_url": ["https://…@x.example/hook?…", "https://x.example/hook?…"],
+        "released_url": ["", "https://x.example/plain"],
+    }
 
 
 def test_a_url_with_tags_is_kept_and_a_url_without_a_time_is_refused(admin: Client) -> None:

@@ -60,6 +60,11 @@ def test_a_value_cannot_leave_its_place_in_a_url() -> None:
     assert url == "https://hooks.example.test/..%2Fa%3Fb%26c%20d?ip=%3A%3A1"
 
 
+@pytest.mark.parametrize(("value", "written"), [("..", "%2E%2E"), (".", "%2E"), (".\n.", "%2E%2E"), ("a.b", "a.b")])
+def test_a_value_is_no_step_up_in_the_path_of_a_url(value: str, written: str) -> None:
+    assert render_url("https://x.example/hook/{USER:info}/done", {"USER:info": value}).split("/")[4] == written
+
+
 def test_the_default_template_makes_a_whole_file() -> None:
     assert template_errors(DEFAULT_RDP_TEMPLATE) == []
     written = lines(DEFAULT_RDP_TEMPLATE)

@@ -103,6 +103,8 @@ def test_the_hard_assigned_tab_is_saved(admin: Client) -> None:
     assert (policy.hard_offer_stopped, policy.hard_closed_as, policy.hard_log_out_rogue) == ("agent", "logout", True)
     assert (policy.hard_idle_url_after, policy.hard_offer_without_agent) == (900, False)
     assert (policy.hard_backup_pool, policy.hard_backup_if_closed) == (make.root_pool(), False)
+    port = admin.post(f"{URL}{policy.pk}/hard/", {**data, "hard_disconnected_url": "https://x.example/{PORT}"})
+    assert list(port.context["form"].errors) == ["hard_disconnected_url"]
     wrong = admin.post(f"{URL}{policy.pk}/hard/", {**data, "hard_idle_url": "", "hard_backup_if_silent": ""})
     assert set(wrong.context["form"].errors) == {"hard_idle_url", "hard_backup_pool"}
 
@@ -111,8 +113,12 @@ def test_a_line_that_calls_a_url_names_it_with_tags_that_exist(admin: Client) ->
     policy = Policy.objects.create(name="Engineers")
     where = f"{URL}{policy.pk}/lines/add/"
     calling = line_data(send_url="on", assigned_timeout="9")
-    for wrong in ("", "ftp://x.example/", "https://x.example/{NOTHING}"):
+    for wrong in ("", "ftp://x.example/", "https://x.example/{NOTHING}", "https://x.example/{TOKEN}"):
         assert list(admin.post(where, {**calling, "assigned_url": wrong}).context["form"].errors) == ["assigned_url"]
+    assert (
+        "{CLIENT_IP} is not known when a desktop is assigned."
+        in admin.post(where, {**calling, "assigned_url": "https://x.example/{CLIENT_IP}"}).content.decode()
+    )
     assert "assigned_timeout" in admin.post(where, {**calling, "assigned_timeout": "31"}).context["form"].errors
     answer = admin.post(where, {**calling, "assigned_url": "https://x.example/{POOL}/{USER}"})
     assert answer.status_code == 303, answer.context["form"].errors
@@ -137,6 +143,14 @@ def test_a_policy_that_calls_a_url_at_the_start_of_a_session_names_it_with_tags_
     policy = Policy.objects.get(name="Engineers")
     assert (policy.start_call, policy.start_url, policy.start_blocks) == (True, good, True)
     assert policy.start_message == "Unable to initialize session"
+
+
+def test_a_policy_that_calls_nothing_can_be_saved_whatever_url_it_once_had(admin: Client) -> None:
+    policy = Policy.objects.create(name="Engineers", start_url="http://[::1/")
+    given = {"name": "Staff", "max_desktops": "-1", "session_expire": "2880", **CONNECTIONS}
+    assert admin.post(f"{URL}{policy.pk}/", given).status_code == 303
+    policy.refresh_from_db()
+    assert (policy.name, policy.start_url) == ("Staff", "http://[::1/")
 
 
 def test_the_rogue_tab_is_saved(admin: Client) -> None:
