@@ -8,13 +8,25 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from agents.identity import Claim, Identity, Machine, Match, Said, Who, is_called, matches_desktop, which_user
+from agents.identity import (
+    NETBIOS_LENGTH,
+    Claim,
+    Identity,
+    Machine,
+    Match,
+    Said,
+    Who,
+    is_called,
+    matches_desktop,
+    which_user,
+)
 from agents.keys import enrolment_string, key_hash, new_key, split_enrolment, wake_signature
 from agents.timing import Boot, boot_rule, event_time, skew, wait_seconds
 from agents.wire import INTEGER_LIMIT, Fields, ProtocolError, load, storable
 
 __all__ = [
     "FIRST_COMMANDS",
+    "NETBIOS_LENGTH",
     "Batch",
     "Boot",
     "Claim",

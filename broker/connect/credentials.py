@@ -25,10 +25,10 @@ def fill(portal: PortalSession, password: str) -> None:
 
 
 @sensitive_variables("password", "known")
-def keep(request: HttpRequest, portal: PortalSession, desktop: int, password: str) -> None:
-    """What was typed for a desktop, stored at once."""
+def keep(request: HttpRequest, portal: PortalSession, desktop: int, password: str, *, alone: bool = False) -> None:
+    """What was typed for a desktop, stored at once; `alone`: for no other one."""
     known = look(request, portal)
-    known.typed(desktop, password)
+    known.typed(desktop, password, alone=alone)
     store(portal, known)
 
 
@@ -40,9 +40,10 @@ def forget(request: HttpRequest, portal: PortalSession, desktop: int) -> None:
     store(portal, known)
 
 
-def recall(request: HttpRequest, portal: PortalSession, desktop: int) -> str:
-    """The password for a desktop, "" where none is kept or this browser does not have its half."""
-    return look(request, portal).at(desktop)
+def recall(request: HttpRequest, portal: PortalSession, desktop: int, *, alone: bool = False) -> str:
+    """The password for a desktop, `alone`: that is for no other one; "" where none is kept or this browser does not
+    have its half."""
+    return look(request, portal).at(desktop, alone=alone)
 
 
 def look(request: HttpRequest, portal: PortalSession) -> Passwords:

@@ -68,6 +68,7 @@ def launched(start: Start) -> Launch:
     before = Launch.objects.filter(user=who.user, desktop=desktop, ended_at=None).first()
     choice = protocols.intended(protocols.plan_of(who.policy, start.assignment, start.line), desktop, start.protocol)
     if before and goes_on(before, who) and (not start.protocol or rerouted(before, choice)):
+        zones.renew(before, who.portal, start.line)
         return before
     if before and before.step == Launch.Step.CONNECTING:
         finish(before, Launch.Step.CANCELLED, "Begun anew by another press of Connect.")

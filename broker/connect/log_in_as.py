@@ -1,7 +1,8 @@
 """In whose domain a user logs in to a desktop: the user's own, or the desktop's, by an account of the machine itself
 (SPEC 3.2, *Log in as*)."""
 
-from agents.protocol import Said
+from agents.protocol import NETBIOS_LENGTH, Said, is_called
+from authservers.models import User
 from broker.connect import plans_in_force
 from centers.models import Desktop
 from policies.models import LogInAs
@@ -24,16 +25,19 @@ def locally(assignment: Assignment) -> bool:
 
 def domain(desktop: Desktop, assignment: Assignment) -> str:
     """What a login name on the desktop is preceded by."""
-    return desktop.computer_name if locally(assignment) else assignment.user.netbios
+    return desktop.computer_name[:NETBIOS_LENGTH] if locally(assignment) else assignment.user.netbios
 
 
 def whose(desktop: Desktop, said: Said) -> int | None:
     """Whose account of the machine itself an agent means: that of the name of who has the desktop, where the policy
     has them log in by one. An account of the machine is nobody's otherwise (RULES 6)."""
-    name = said.user.rpartition("\\")[2].casefold()
-    for held in Assignment.objects.select_related("user__server", "desktop__center").filter(
-        desktop=desktop, closed_at=None
-    ):
-        if name == (held.user.sam or held.user.login).casefold() and locally(held):
-            return held.user_id
-    return None
+    machine, _, name = said.user.rpartition("\\")
+    if machine and not is_called(said.hostname, machine):
+        return None
+    held = Assignment.objects.select_related("user__server", "desktop__center").filter(desktop=desktop, closed_at=None)
+    return next((each.user_id for each in held if name.casefold() == name_of(each.user) and locally(each)), None)
+
+
+def name_of(user: User) -> str:
+    """How an account of a machine is called that is the user's, folded."""
+    return (user.sam or user.login.partition("@")[0]).casefold()

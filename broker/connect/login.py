@@ -23,7 +23,7 @@ from broker.core.clock import now
 from broker.core.net import client_address, from_loopback
 from gateways.services import came_by
 from policies import locations
-from policies.models import Location
+from policies.models import Location, Policy
 from policies.services import Standing, standing
 
 BACKEND = "policies.backends.RoleBackend"
@@ -38,6 +38,14 @@ class Refused(Exception):
         super().__init__(message)
         self.status = status
         self.reason = reason or message
+
+
+class AskFirst(Exception):
+    """The URL of this person's policy has to agree; nothing is stored yet."""
+
+    def __init__(self, user: User, given: Standing) -> None:
+        super().__init__(str(given.policy))
+        self.user, self.given = user, given
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,35 +162,54 @@ def remote(server: AuthenticationServer, typed: Typed) -> Person | None:
 
 def admitted(request: HttpRequest, server: AuthenticationServer, found: User | Person, came: Came) -> PortalSession:
     """Let somebody in whom a server knows; raises Refused where the rules give no access, or the policy's URL does
-    not agree."""
-    user, given = placed(server, found, came.location)
-    if session_start.blocks(given):
+    not agree. It is asked outside the transaction, which then begins anew: its answer took its time."""
+    try:
+        return let_in(request, server, found, came)
+    except AskFirst as first:
+        agreed = first.given.policy
         try:
-            session_start.ask(user, given, client_address(request) or "")
+            session_start.ask(first.user, first.given, client_address(request) or "")
         except session_start.Blocked as blocked:
             raise Refused(str(blocked), 403, blocked.reason) from blocked
-        user, given = placed(server, User.objects.get(pk=user.pk), came.location)  # the answer took its time
-    with transaction.atomic():
-        open_django_session(request, user, backend=BACKEND)
-        portal = opened(request, user, given, came)
-        session_start.tell(user, given, client_address(request) or "")
-        audit.record("auth.login_ok", f"{user} signed in by {server}: {given.why}", actor=user, user=user)
-    return portal
+    try:
+        return let_in(request, server, found, came, agreed)
+    except AskFirst:
+        raise Refused("The rules for you have just been changed. Sign in again.", 503) from None
 
 
 @transaction.atomic
-def placed(server: AuthenticationServer, found: User | Person, location: Location | None) -> tuple[User, Standing]:
-    """Store who somebody is, and what the assignment rules give them; raises Refused where that is nothing."""
-    seen = {"last_sign_in_at": now(), "last_location": location.pk if location else None}
-    user = people.keep(server, found, signed_in=seen) if isinstance(found, Person) else found
-    if not user.is_active:
-        raise Refused("Your account is disabled here. Ask your administrator.", reason="disabled in the broker")
-    given = standing(user, server, user.group_sids, location)
+def let_in(
+    request: HttpRequest, server: AuthenticationServer, found: User | Person, came: Came, agreed: Policy | None = None
+) -> PortalSession:
+    """Store the sign-in: user, client, role and policy, session; raises Refused, and AskFirst where the URL of a
+    policy that nobody has `agreed` to yet decides."""
+    user = kept(server, found, came.location)
+    given = standing(user, server, user.group_sids, came.location)
     if given.role is None or given.policy is None:
         raise Refused("You have no access to desktops here. Ask your administrator.", 403, given.why)
-    if user is found:
-        User.objects.filter(pk=user.pk).update(**seen)
-    return user, given
+    if session_start.blocks(given) and given.policy != agreed:
+        raise AskFirst(user, given)
+    open_django_session(request, user, backend=BACKEND)
+    portal = opened(request, user, given, came)
+    session_start.tell(user, given, client_address(request) or "")
+    audit.record("auth.login_ok", f"{user} signed in by {server}: {given.why}", actor=user, user=user)
+    return portal
+
+
+def kept(server: AuthenticationServer, found: User | Person, location: Location | None) -> User:
+    """The person's row, with this sign-in, locked: who is shut out, deleted or given another password from now on
+    finds the session there. Raises Refused for whom that has happened already."""
+    seen = {"last_sign_in_at": now(), "last_location": location.pk if location else None}
+    if isinstance(found, Person):
+        user = people.keep(server, found, signed_in=seen)
+        there = user.is_active
+    else:
+        user, active = found, AuthenticationServer.objects.filter(pk=server.pk, active=True)
+        same = User.objects.filter(pk=user.pk, password=user.password, is_active=True)
+        there = bool(same.filter(server__in=active).update(**seen))
+    if not there:
+        raise Refused("Your account is disabled here. Ask your administrator.", reason="disabled in the broker")
+    return user
 
 
 def place(request: HttpRequest) -> Location | None:

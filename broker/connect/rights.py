@@ -14,8 +14,7 @@ from django.db.models import Q
 
 from agents.models import Agent, AgentCommand
 from agents.services import command
-from authservers.models import User
-from broker.connect import facts
+from broker.connect import facts, log_in_as
 from broker.connect.verdicts import UNDEFINED
 from broker.core.clock import now
 from centers.models import Desktop
@@ -46,9 +45,10 @@ def decoupled(desktop: Desktop) -> bool:
     return desktop.bound_user == UNDEFINED or (not desktop.bound_user and bool(desktop.workspace_name))
 
 
-def name_of(user: User) -> str:
-    """As the machine knows the user."""
-    return f"{user.netbios}\\{user.sam or user.login}" if user.netbios else user.sam or user.login
+def name_of(assignment: Assignment) -> str:
+    """As the machine knows the user: of the domain, or by an account of its own."""
+    user, domain = assignment.user, log_in_as.domain(assignment.desktop, assignment)
+    return f"{domain}\\{user.sam or user.login}" if domain else user.sam or user.login
 
 
 def latest(said: Iterable[Said]) -> dict[str, Said]:
@@ -92,10 +92,11 @@ def since_when(agent: Agent, assignment: Assignment) -> datetime:
     return max(each for each in (agent.booted_at, agent.registered_at, assignment.opened_at) if each)
 
 
-def grant(agent: Agent, user: User, why: str) -> None:
+def grant(agent: Agent, assignment: Assignment) -> None:
     """Ask the agent to let the user log on."""
-    until = (now() + LASTS).isoformat()
-    command(agent, "grant", why, {"sid": user.sid, "name": name_of(user), "group": GROUP, "until": until})
+    sid = "" if log_in_as.locally(assignment) else assignment.user.sid
+    wanted = {"sid": sid, "name": name_of(assignment), "group": GROUP, "until": (now() + LASTS).isoformat()}
+    command(agent, "grant", f"assigned to {assignment.user}", wanted)
 
 
 def confirmed(desktop: Desktop, assignment: Assignment) -> bool:
@@ -103,7 +104,7 @@ def confirmed(desktop: Desktop, assignment: Assignment) -> bool:
     agent = Agent.objects.filter(desktop=desktop, approved=True, revoked_at=None).first()
     if agent is None or not decoupled(desktop):
         return True
-    last = standing(said_to(agent), name_of(assignment.user), since_when(agent, assignment))
+    last = standing(said_to(agent), name_of(assignment), since_when(agent, assignment))
     return bool(last and last.ok)
 
 
@@ -114,11 +115,11 @@ def asked(desktop: Desktop, assignment: Assignment) -> tuple[bool, str]:
     agent = facts.reachable(desktop)
     if agent is None:
         return False, ""
-    last = standing(said_to(agent), name_of(assignment.user), since_when(agent, assignment))
+    last = standing(said_to(agent), name_of(assignment), since_when(agent, assignment))
     if last and last.ok is False:
         return False, last.detail or "its agent refuses, and gives no reason"
     if last is None or last.lapsed:
-        grant(agent, assignment.user, f"assigned to {assignment.user}")
+        grant(agent, assignment)
     return False, ""
 
 
@@ -134,9 +135,13 @@ def settle(desktop_id: int) -> None:
     agent = facts.reachable(desktop) if desktop else None
     if desktop is None or agent is None or not decoupled(desktop):
         return
-    assignment = Assignment.objects.filter(desktop=desktop, closed_at=None).select_related("user").first()
+    assignment = (
+        Assignment.objects.filter(desktop=desktop, closed_at=None)
+        .select_related("user__server", "desktop__center")
+        .first()
+    )
     said = said_to(agent)
-    for each in superfluous(said, name_of(assignment.user) if assignment else ""):
+    for each in superfluous(said, name_of(assignment) if assignment else ""):
         command(agent, "revoke", "released", {"sid": each.sid, "name": each.name, "group": GROUP})
     if assignment is not None:
         renew(agent, assignment, said)
@@ -144,12 +149,12 @@ def settle(desktop_id: int) -> None:
 
 def renew(agent: Agent, assignment: Assignment, said: Iterable[Said]) -> None:
     """Grant again what a boot or the time has taken away; a refusal stands until the next Connect asks."""
-    last = standing(said, name_of(assignment.user), since_when(agent, assignment))
+    last = standing(said, name_of(assignment), since_when(agent, assignment))
     if last and last.ok is False:
         return
     worn = last is not None and last.until is not None and last.until - now() < RENEWED
     if last is None or last.lapsed or worn:
-        grant(agent, assignment.user, f"assigned to {assignment.user}")
+        grant(agent, assignment)
 
 
 def settle_all() -> None:

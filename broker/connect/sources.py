@@ -52,7 +52,7 @@ def hard_line(policy: Policy) -> PoolAssignment:
         offer_without_agent=policy.hard_offer_without_agent, confirm_power=policy.hard_confirm_power,
         start_if_stopped=policy.hard_start_if_stopped, log_out_rogue=policy.hard_log_out_rogue,
         allow_stop=policy.hard_allow_stop, allow_restart=policy.hard_allow_restart,
-        adjust_zone=policy.hard_adjust_zone,
+        adjust_zone=policy.hard_adjust_zone, log_in_as=policy.hard_log_in_as,
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_GET, require_POST
 
-from broker.connect import credentials, openings, outlook, protocols, viewer_policy
+from broker.connect import credentials, log_in_as, openings, outlook, protocols, viewer_policy
 from broker.connect.launch_views import HANDED_OUT, launch_of
 from broker.connect.models import Launch, PortalSession
 from broker.connect.openings import Asked, Withdrawn
@@ -133,12 +133,13 @@ def signed_on(
         return needs(["login", "password"], login or user)
     if not typed and not choice.sign_in and choice.viewer != "ssh":
         return asked  # the desktop asks by itself
-    password = typed or (credentials.recall(request, portal, launch.desktop_id) if choice.sign_in else "")
+    alone = mine and log_in_as.locally(launch.assignment)
+    password = typed or (credentials.recall(request, portal, launch.desktop_id, alone=alone) if mine else "")
     name, domain = (user, domain) if mine else parted(login)
     if not password or not (name or choice.viewer == "vnc"):
         return needs(["password"] if user else ["login", "password"], user)
     if typed and mine:
-        credentials.keep(request, portal, launch.desktop_id, typed)
+        credentials.keep(request, portal, launch.desktop_id, typed, alone=alone)
     return replace(asked, login=name, domain=domain, password=password)
 
 

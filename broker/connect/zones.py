@@ -36,6 +36,17 @@ def wanted(portal: PortalSession | None, line: PoolAssignment | None) -> str:
     return portal.time_zone if portal and line and line.adjust_zone else ""
 
 
+def renew(launch: Launch, portal: PortalSession | None, line: PoolAssignment | None) -> None:
+    """Somebody pressed Connect again, perhaps on another device: the zone of the launch that goes on is that one's."""
+    zone = wanted(portal, line)
+    if zone == launch.time_zone:
+        return
+    launch.time_zone, launch.zone_asked_of = zone, None
+    launch.save(update_fields=["time_zone", "zone_asked_of"])
+    if launch.step == Launch.Step.CONNECTING:  # nobody walks it any more
+        adjust(launch, launch.desktop)
+
+
 def adjust(launch: Launch, desktop: Desktop) -> None:
     """Ask the desktop's agent for the launch's time zone, once; what keeps it from that is only logged."""
     if not launch.time_zone or launch.zone_asked_of == desktop.pk:

@@ -46,7 +46,9 @@ def listening() -> Iterator[Listener]:
     server.asked, server.posted, server.answer = [], [], 200
     thread = threading.Thread(target=server.serve_forever, args=[0.01])
     thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -57,6 +57,27 @@ def test_the_account_of_the_machine_with_the_users_name_is_the_users(stage: Stag
     assert (session.user, session.rogue, session.assignment_id) == (stage.alice, False, stage.held.pk)
 
 
+def test_a_name_that_names_another_machine_or_domain_is_not(stage: Stage) -> None:
+    says(stage, "L")
+    stage.talker.tell("heartbeat", user="", session="", sessions=[
+        {"session": "5", "user": "OTHER\\alice", "local": True, "state": "active"}])  # fmt: skip
+    assert DesktopSession.objects.get().user is None
+
+
+def test_a_user_without_an_account_name_is_known_by_the_front_of_the_login(stage: Stage) -> None:
+    says(stage, "L")
+    type(stage.alice).objects.update(sam="", login="alice@corp.example.test")
+    assert here(stage).user == stage.alice
+
+
+def test_the_backup_pool_of_the_hard_section_logs_in_as_it_says(stage: Stage) -> None:
+    policy = stage.alice.access.policy
+    assert policy
+    Policy.objects.update(hard_log_in_as="L", hard_backup_pool=policy.lines.get().pool)
+    policy.lines.all().delete()
+    assert log_in_as.locally(Assignment.objects.get())
+
+
 def test_without_it_an_account_of_the_machine_is_nobodys(stage: Stage) -> None:
     says(stage, "D")
     session = here(stage)

@@ -9,7 +9,6 @@ import pytest
 from django.test import Client
 
 from agents.models import Agent, AgentCommand
-from authservers.models import User
 from broker.connect import actions, housekeeping, rights
 from broker.connect.models import Launch
 from broker.connect.rights import Said, superfluous
@@ -17,7 +16,7 @@ from broker.core.clock import now
 from broker.core.models import Job
 from centers.models import Desktop
 from plans.models import PORTS
-from policies.models import PoolAssignment
+from policies.models import PoolAssignment, Role
 from pools.models import Assignment
 from tests import make
 from tests.connect.world import NOON, World, world
@@ -228,7 +227,20 @@ def test_whose_right_is_one_too_many(told: list[Said], wanted: list[str]) -> Non
     assert [each.name for each in superfluous(told, "HOLDER")] == wanted
 
 
+def test_who_logs_in_by_an_account_of_the_machine_is_granted_the_right_for_that_one(site: World) -> None:
+    PoolAssignment.objects.update(log_in_as="L")
+    desktop = shared(site)
+    agent_on(desktop)
+    presses(site)
+    site.work()
+    granted = [each.data for each in asked(desktop) if each.type == "grant"]
+    assert [(each["name"], each["sid"]) for each in granted] == [(f"{desktop.computer_name}\\zoe", "")]
+
+
 def test_the_name_is_as_the_machine_knows_it() -> None:
-    user = User(netbios="CORP", sam="zoe", login="zoe@corp.example.test")
-    assert rights.name_of(user) == "CORP\\zoe"
-    assert rights.name_of(User(login="local")) == "local"
+    desktop = make.desktop(make.center())
+    zoe = make.user("zoe@corp.example.test", netbios="CORP", sam="zoe")
+    held = make.assignment(zoe, desktop)
+    assert rights.name_of(held) == "CORP\\zoe"
+    Role.objects.update_or_create(builtin="user", defaults={"local_user": True})
+    assert rights.name_of(held) == f"{desktop.computer_name}\\zoe"

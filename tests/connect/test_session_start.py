@@ -1,20 +1,21 @@
 """*Send HTTP GET at start of session*: who hears of a sign-in, and who may forbid it (SPEC 1.2, 3.5.1)."""
 
 import socket
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import time_machine
 from django.test import Client
 
-from authservers.models import User
+from authservers.models import AuthenticationServer, User
 from broker.connect import web_call
 from broker.connect.models import PortalSession
 from broker.core import jobs
 from broker.core.clock import now
 from broker.core.models import Job, LogEntry
 from broker.handlers import HANDLERS
-from policies.models import Policy
+from policies.models import Access, Policy
 from tests import make
 from tests.connect.listener import Listener
 
@@ -115,17 +116,59 @@ def test_administrators_come_in_all_the_same(client: Client, policy: Policy, lis
     assert (listener.asked, told().subject_name) == ([], "Root")
 
 
-def test_who_is_disabled_while_the_url_is_asked_stays_outside(
-    client: Client, policy: Policy, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def meanwhile(monkeypatch: pytest.MonkeyPatch, policy: Policy, happens: Callable[[], object]) -> None:
+    """While the URL is asked something happens; then it agrees."""
+
     def slow(*_: object) -> int:
-        User.objects.filter(login="alice").update(is_active=False)
+        happens()
         return 200
 
     change(policy, start_blocks=True)
     monkeypatch.setattr(web_call, "status", slow)
-    assert "Your account is disabled here" in sign_in(client).content.decode()
-    assert not PortalSession.objects.exists()
+
+
+def new_password() -> None:
+    alice = User.objects.get(login="alice")
+    alice.set_password("another-Secret1")
+    alice.save()
+
+
+@pytest.mark.parametrize(
+    "happens",
+    [
+        lambda: User.objects.filter(login="alice").update(is_active=False),
+        lambda: User.objects.filter(login="alice").delete(),
+        lambda: AuthenticationServer.objects.update(active=False),
+        new_password,
+    ],
+    ids=["disabled", "deleted", "server off", "new password"],
+)
+def test_who_loses_the_right_to_sign_in_while_the_url_is_asked_stays_outside(
+    client: Client, policy: Policy, monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]
+) -> None:
+    meanwhile(monkeypatch, policy, happens)
+    page = sign_in(client)
+    assert (page.status_code, PortalSession.objects.exists()) == (200, False)
+    assert "Ask your administrator" in page.content.decode()
+
+
+def test_another_policy_that_wants_to_be_asked_is_not_taken_for_this_one(
+    client: Client, policy: Policy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = make.policy()
+    change(other, start_call=True, start_blocks=True, start_url="http://127.0.0.1:9/never")
+    meanwhile(monkeypatch, policy, lambda: Access.objects.update(policy=other))
+    page = sign_in(client)
+    assert (page.status_code, PortalSession.objects.exists()) == (503, False)
+    assert "Sign in again" in page.content.decode()
+
+
+def test_a_blocked_sign_in_was_none(client: Client, policy: Policy, listener: Listener) -> None:
+    change(policy, start_blocks=True)
+    listener.answer = 500
+    sign_in(client)
+    alice = User.objects.get(login="alice")
+    assert (alice.last_sign_in_at, alice.last_location) == (None, None)
 
 
 def test_the_password_is_in_no_call(client: Client, policy: Policy, listener: Listener) -> None:

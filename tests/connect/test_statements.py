@@ -22,6 +22,7 @@ from policies.models import AssignmentRule, Policy, PoolAssignment, Role
 from pools.models import Pool
 from tests import make
 from tests.connect.directory import directory_row
+from tests.connect.listener import Listener
 from tests.directory_fixtures import directory_certificates, directory_server
 
 __all__ = ["directory_certificates", "directory_server"]
@@ -113,6 +114,17 @@ def test_the_sign_in_of_a_directorys_person_the_first_time_and_later(
     within(SIGN_IN, statements(sign_in("alice", seed.PASSWORD, browser)))
     browser.post("/sign-out/")
     within(SIGN_IN, statements(sign_in("alice", seed.PASSWORD, browser)))
+
+
+@pytest.mark.parametrize(("blocks", "more"), [(False, 1), (True, 4)], ids=["told of", "asked"])
+def test_the_sign_in_under_a_policy_that_calls_a_url_costs_the_job_or_a_second_look_at_the_rules(
+    blocks: bool, more: int, listener: Listener
+) -> None:
+    person = person_with(1)
+    url = f"http://127.0.0.1:{listener.server_port}/"
+    assert person.access.policy
+    Policy.objects.filter(pk=person.access.policy.pk).update(start_call=True, start_url=url, start_blocks=blocks)
+    within(SIGN_IN + more, statements(sign_in(person.login, make.PASSWORD)))
 
 
 def test_the_page_of_desktops_costs_the_same_for_one_pool_and_fifty() -> None:

@@ -73,6 +73,14 @@ def kept() -> list[str]:
 # --- the option ---
 
 
+def test_who_goes_on_from_another_device_brings_that_ones_zone(desktop: Desktop, alice: User, agent: Talker) -> None:
+    make.assignment(alice, desktop)
+    Desktop.objects.update(power="stopped", raw_state="STOPPED")
+    first = presses(browser_of(alice), alice, desktop)
+    assert presses(browser_of(alice), alice, desktop, "Asia/Tokyo") == first
+    assert Launch.objects.get(ended_at=None).time_zone == "Asia/Tokyo"
+
+
 def test_connect_sends_the_devices_zone_to_the_desktops_agent(desktop: Desktop, alice: User, agent: Talker) -> None:
     assert presses(browser_of(alice), alice, desktop).endswith(("/file/", "/viewer/"))
     assert zones_asked(agent) == [BERLIN]

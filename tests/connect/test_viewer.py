@@ -178,8 +178,29 @@ def test_a_policy_that_logs_people_in_by_a_local_account_means_the_desktop_by_do
     here.connect()
     for said, domain in (("D", "CORP"), ("L", here.desktop.computer_name)):
         here.policy.lines.update(log_in_as=said)
-        here.token()
+        here.token(password="typed")
         assert (here.opening()["login"], here.opening()["domain"]) == ("alice", domain)
+
+
+def test_the_password_of_a_local_account_and_that_of_the_domain_are_never_mixed_up(here: Site) -> None:
+    here.choose("html5_rdp", sso_user="{USER}", sso_domain="{DOMAIN}")
+    here.policy.lines.update(log_in_as="L")
+    here.connect()
+    assert here.token().json()["needs"] == ["password"]
+    here.token(password="of-the-machine")
+    assert (here.opening()["domain"], here.opening()["password"]) == (here.desktop.computer_name, "of-the-machine")
+    other = make.desktop(here.desktop.center, address="127.0.0.1")
+    make.assignment(here.alice, other)
+    here.policy.lines.update(log_in_as="D")
+    assert here.browser.post(f"/desktops/{other.pk}/connect/").status_code == 303
+    here.token()
+    assert (here.opening()["domain"], here.opening()["password"]) == ("CORP", SECRET)
+
+
+def test_another_name_without_a_password_does_not_get_the_kept_one(here: Site) -> None:
+    here.connect()
+    assert here.token(login="WSAMZN-9\\root").json()["needs"]
+    assert here.gateway.told("open") == []
 
 
 def test_the_certificate_that_the_agent_tells_is_pinned(here: Site) -> None:
