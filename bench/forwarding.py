@@ -19,6 +19,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import cycle, islice
 from pathlib import Path
 
 from tests.embedded.running import free_port
@@ -47,10 +48,10 @@ listen it
 
 @dataclass(frozen=True)
 class Way:
-    """A way to the desktop; `pid` is who passes the bytes on, 0: nobody."""
+    """A way to the desktop, by a port or by one for each connection; `pid` is who passes the bytes on, 0: nobody."""
 
     name: str
-    port: int
+    ports: tuple[int, ...]
     pid: int = 0
 
 
@@ -97,7 +98,7 @@ def haproxy(port: int) -> Iterator[list[Way]]:
         with subprocess.Popen([program, "-db", "-f", settings], stderr=subprocess.DEVNULL) as child:
             try:
                 wait_for(lambda: answers(ours), 10, "haproxy listens")
-                yield [Way("haproxy", ours, child.pid)]
+                yield [Way("haproxy", (ours,), child.pid)]
             finally:
                 child.kill()
 
@@ -116,7 +117,7 @@ def cpu_seconds(pid: int) -> float:
 def poured(way: Way, connections: int) -> tuple[float, float]:
     """MB a second through so many connections, and MB per CPU-second of who passes them on."""
     room, came, asked = bytearray(1 << 18), 0, b"%8d" % (BYTES // len(CHUNK) // connections)
-    open_ones = [socket.create_connection((HOME, way.port)) for _ in range(connections)]
+    open_ones = [socket.create_connection((HOME, port)) for port in islice(cycle(way.ports), connections)]
     with selectors.DefaultSelector() as clients, contextlib.ExitStack() as stack:
         used, begun = cpu_seconds(way.pid), time.perf_counter()
         for each in open_ones:
@@ -170,9 +171,9 @@ def idle(ours: Forwarder, port: int, engine: str) -> None:
 def run() -> None:
     """The figures."""
     with desktop() as port, forwarder() as ours, haproxy(port) as other:
-        engines = [Way(name, ours.open(1, port, name)[0], ours.child.pid) for name in ("splice", "streams")]
+        engines = [Way(name, tuple(ours.open(MANY, port, name)), ours.child.pid) for name in ("splice", "streams")]
         for connections in (1, MANY):
-            speeds([Way("direct", port), *engines, *other], connections)
+            speeds([Way("direct", (port,)), *engines, *other], connections)
     for engine in ("splice", "streams"):
         with desktop() as port, forwarder() as ours:
             idle(ours, port, engine)

@@ -170,7 +170,7 @@ def admitted(request: HttpRequest, server: AuthenticationServer, found: User | P
         try:
             session_start.ask(first.user, first.given, client_address(request) or "")
         except session_start.Blocked as blocked:
-            raise Refused(str(blocked), 403, blocked.reason) from blocked
+            raise Refused(str(blocked), blocked.status, blocked.reason) from blocked
     try:
         return let_in(request, server, found, came, agreed)
     except AskFirst:

@@ -5,6 +5,7 @@ import logging
 import socket
 from dataclasses import dataclass
 
+from gateways.program.ports import pacing
 from gateways.program.ports.connection import Connection
 from gateways.program.ports.engine import Engine, reset
 from gateways.program.ports.limits import Limits, Pace
@@ -69,6 +70,8 @@ class Lease:
         opening = self.session.opening
         desktop = socket.socket(socket.AF_INET6 if ":" in opening.host else socket.AF_INET)
         desktop.setblocking(False)
+        if pacing.near(opening.host):
+            pacing.unpaced(desktop)
         try:
             async with asyncio.timeout(self.terms.limits.dial):
                 await asyncio.get_running_loop().sock_connect(desktop, (opening.host, opening.port))

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import socket
 
+from gateways.program.ports import pacing
 from gateways.program.ports.engine import reset
 from gateways.program.ports.lease import Lease
 from gateways.program.ports.refusals import Refusals
@@ -18,7 +19,7 @@ ANYBODY = ""
 class Listener:
     """Leases by the address that may come; ANYBODY is the one without a filter."""
 
-    __slots__ = ("leases", "refusals", "socket")
+    __slots__ = ("leases", "lost", "refusals", "socket")
 
     def __init__(self, host: str, port: int, refusals: Refusals) -> None:
         """Raises OSError where the port cannot be had."""
@@ -28,6 +29,7 @@ class Listener:
         both = host == "::" and socket.has_dualstack_ipv6()
         self.socket = socket.create_server((host, port), family=family, backlog=BACKLOG, dualstack_ipv6=both)
         self.socket.setblocking(False)
+        self.lost = pacing.unpaced(self.socket)
         self._listen()
 
     def _listen(self) -> None:
@@ -51,7 +53,9 @@ class Listener:
                 asyncio.get_running_loop().call_later(PAUSE, self._listen)
                 return
             client.setblocking(False)
-            self._admit(client, plain(peer[0]))
+            address = plain(peer[0])
+            pacing.give_back(client, self.lost, address)
+            self._admit(client, address)
 
     def _admit(self, client: socket.socket, address: str) -> None:
         lease = self.leases.get(address) or self.leases.get(ANYBODY)
