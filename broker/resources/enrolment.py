@@ -23,6 +23,19 @@ from centers.pages import CenterPages
 
 LASTS = {"1": "1 day", "30": "30 days", "365": "1 year"}  # what may be chosen beside "until it is revoked"
 NOTE_LENGTH = 200
+LINUX = """\
+install -D -m 755 usher-agent.pyz /opt/usher-agent/usher-agent.pyz
+ln -sf /opt/usher-agent/usher-agent.pyz /usr/local/bin/usher-agent
+install -m 600 /dev/null /etc/usher-agent.conf
+cat > /etc/usher-agent.conf <<'END'
+broker = {broker}
+token = {token}
+END
+install -m 644 usher-agent.service /etc/systemd/system/
+systemctl daemon-reload && systemctl enable --now usher-agent
+usher-agent test"""
+WINDOWS = "usher-agent-setup.exe /S --broker {broker} --token {token}"
+COMMANDS = {"linux": LINUX, "windows": WINDOWS}
 
 
 def ca_sha256() -> str:
@@ -31,6 +44,11 @@ def ca_sha256() -> str:
     if not settings.AGENT_CA or not path.is_file():
         return ""
     return x509.load_pem_x509_certificate(path.read_bytes()).fingerprint(hashes.SHA256()).hex()
+
+
+def how_to(token: str) -> dict[str, str]:
+    """The commands that install an agent, by system (docs/agent-linux.md, docs/agent-windows.md)."""
+    return {name: steps.format(broker=settings.AGENT_URL, token=token) for name, steps in COMMANDS.items()}
 
 
 @transaction.atomic
@@ -71,7 +89,8 @@ def make_token(request: HttpRequest, pk: int) -> HttpResponse:
     text = issue(center, str(request.user), int(days) if days in LASTS else None, note)
     back = CenterPages.url("edit", center)
     more = {"text": text, "broker": settings.AGENT_URL, "cancel_url": back, "list_title": CenterPages.title}
-    context = CenterPages.context(request, center, **more)
+    insecure = settings.AGENT_URL.startswith("http:")
+    context = CenterPages.context(request, center, insecure=insecure, **more, **how_to(text))
     return render(request, "centers/enrolment_token.html", context)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.test import Client
@@ -220,6 +221,8 @@ def test_an_enrolment_token_is_shown_once_and_revoked(admin: Client) -> None:
     admin.post(f"{LIST}{row.pk}/enrolment/{token.pk}/revoke/")
     token.refresh_from_db()
     assert token.revoked_at
+    commands = re.findall(r"<pre[^>]*>(.*?)</pre>", response.content.decode(), re.DOTALL)
+    assert len(commands) == 2 and all(text[1] in each and settings.AGENT_URL in each for each in commands)
     assert text[1] not in str(list(LogEntry.objects.values()))
 
 

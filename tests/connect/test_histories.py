@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from django.db import transaction
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from broker.connect import events, power
 from broker.connect.models import DesktopSession
@@ -115,18 +117,18 @@ def told_badly(stage: Stage, kind: str, slow: timedelta, chance: random.Random) 
     events.drain()
 
 
-def played(monkeypatch: pytest.MonkeyPatch, seed: int, *, badly: bool) -> list[Any]:
-    """What came of a history, in a world that is undone afterwards."""
+def played(monkeypatch: pytest.MonkeyPatch, seed: int, slow: timedelta | None = None) -> list[Any]:
+    """What came of a history, told well or, by a clock that is `slow`, badly; in a world that is undone afterwards."""
     chance = random.Random(seed)
     point = transaction.savepoint()
-    with staged(monkeypatch) as stage:
+    with monkeypatch.context() as patch, staged(patch) as stage:
         stage.plan(stage.release, idle_log_out=300, disconnected_log_out=60, logged_out_release=120, warn_before=60)
         stage.plan(stage.power, disconnected_action="shutdown", logged_out_action="shutdown", logged_out_wait=60)
         for kind, pause in history(seed):
             stage.clock.shift(timedelta(seconds=pause))
             worked(stage)
-            if badly:
-                told_badly(stage, kind, timedelta(hours=2), chance)
+            if slow is not None:
+                told_badly(stage, kind, slow, chance)
             else:
                 stage.talker.tell(kind, seconds=60)
             invariants(stage)
@@ -154,6 +156,11 @@ def worked(stage: Stage) -> None:
     assert not active or len(stage.account.asked) == before
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_repetition_and_a_clock_two_hours_slow_change_nothing(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
-    assert played(monkeypatch, seed, badly=True) == played(monkeypatch, seed, badly=False)
+@settings(max_examples=4, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(seed=st.integers(0, 10**6), slow=st.integers(-240, 240))
+@example(seed=0, slow=120)
+def test_repetition_and_a_clock_that_is_hours_wrong_change_nothing(
+    monkeypatch: pytest.MonkeyPatch, seed: int, slow: int
+) -> None:
+    good = played(monkeypatch, seed)
+    assert played(monkeypatch, seed, timedelta(minutes=slow)) == good

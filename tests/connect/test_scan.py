@@ -238,11 +238,12 @@ def test_a_reboot_is_over_as_soon_as_it_was_seen_and_has_passed(site: World) -> 
     assert (site.of("bob").power, site.of("bob").wish) == ("running", "")
 
 
-def test_a_rebuild_clears_the_address_and_the_pin(site: World) -> None:
+@pytest.mark.parametrize("state", ["REBUILDING", "RESTORING"])
+def test_what_gives_a_new_address_clears_the_old_one_and_the_pin(site: World, state: str) -> None:
     site.scan()
     Desktop.objects.filter(bound_user="bob").update(rdp_cert_sha256="ab" * 32)
     row = of_user(site.aws, "bob")
-    row.state = "REBUILDING"
+    row.state = state
     site.scan()
     assert (site.of("bob").address, site.of("bob").rdp_cert_sha256) == ("", "")
     row.state, row.ip_address = "AVAILABLE", "10.0.77.7"
