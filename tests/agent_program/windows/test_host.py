@@ -11,7 +11,7 @@ from agents.program.machine import CannotDo
 from agents.program.settings import Settings
 from agents.program.windows import host as host_module
 from agents.program.windows import messages
-from agents.program.windows.busy import Busy, cpu_percent
+from agents.program.windows.busy import MORE_DATA, Busy, CounterItem, cpu_percent
 from agents.program.windows.companions import Companions
 from agents.program.windows.host import Host
 from agents.program.windows.sessions import Reader
@@ -194,6 +194,36 @@ def test_cpu_counts_between_two_looks_and_kernel_time_includes_idle() -> None:
 
     busy = Busy(FakeWindows({"GetSystemTimes": system_times}), cpu=50)
     assert [busy(), busy(), busy()] == [False, False, True]
+
+
+class Engines:
+    """The GPU's engines, each of a program: (how busy in percent, 0 or what is wrong with the value)."""
+
+    def __init__(self, *engines: tuple[float, int]) -> None:
+        self.engines = engines
+
+    def __call__(self, _counter: Any, _format: int, size: Any, count: Any, buffer: Any) -> int:
+        out(size).value, out(count).value = ctypes.sizeof(CounterItem) * len(self.engines), len(self.engines)
+        if buffer is None:
+            return MORE_DATA if self.engines else 0
+        for number, (value, status) in enumerate(self.engines):
+            item = CounterItem.from_buffer(buffer, number * ctypes.sizeof(CounterItem))
+            item.doubleValue, item.CStatus = value, status
+        return 0
+
+
+@pytest.mark.parametrize(
+    ("engines", "expected"),
+    [(((30.0, 0), (25.0, 0)), True), (((30.0, 0), (25.0, 1)), False), ((), False)],
+    ids=["together more than half", "one value is none", "no engine"],
+)
+def test_a_gpu_at_work_is_busy_from_the_second_look_on(engines: tuple[tuple[float, int], ...], expected: bool) -> None:
+    busy = Busy(FakeWindows({"PdhGetFormattedCounterArrayW": Engines(*engines)}), gpu=50)
+    assert [busy(), busy()] == [False, expected]
+
+
+def test_a_machine_without_the_counter_is_not_busy() -> None:
+    assert not Busy(FakeWindows({"PdhAddEnglishCounterW": 0xC0000BB8 - 2**32}), gpu=50)()
 
 
 def test_a_program_on_the_list_is_busy_and_a_display_kept_on_where_that_was_said() -> None:
