@@ -62,6 +62,7 @@ class Policy(models.Model):
     name = models.CharField("Policy name", max_length=100, unique=True)
     max_desktops = models.IntegerField("Maximum desktops", default=-1, validators=[MinValueValidator(-1)])
     auto_launch = models.BooleanField("Launch a session automatically at sign-in", default=False)
+    new_windows = models.BooleanField("Open viewers in new windows", default=False)
     offer_empty_pools = models.BooleanField("Inform the user when a pool has nothing", default=False)
     session_expire = models.IntegerField("Expire broker session after", default=2880, help_text="minutes; -1 is never")
     expire_on_lock = models.BooleanField("Expire broker session when desktop locks", default=False)

@@ -66,6 +66,7 @@ class PolicyForm(DesktopFilterMixin):
             "name",
             "max_desktops",
             "auto_launch",
+            "new_windows",
             "offer_empty_pools",
             "session_expire",
             "expire_on_lock",
@@ -76,6 +77,7 @@ class PolicyForm(DesktopFilterMixin):
             "notes",
         ]
         help_texts: ClassVar = {
+            "new_windows": "A desktop in the browser gets a tab of its own, and the list of desktops stays.",
             "auto_launch": "With exactly one desktop to offer, people go straight to it.",
             "expire_on_lock": "Whoever locks their desktop is signed out here, too. The desktop's session goes on.",
             "offer_empty_pools": "Otherwise a pool that has no desktop for somebody is not mentioned. Where they are "
@@ -92,8 +94,8 @@ class PolicyForm(DesktopFilterMixin):
         }
 
     sections: ClassVar = [
-        Section("General", "", ["name", "max_desktops", "auto_launch", "offer_empty_pools", "session_expire",
-                                  "expire_on_lock"]),
+        Section("General", "", ["name", "max_desktops", "auto_launch", "new_windows", "offer_empty_pools",
+                                  "session_expire", "expire_on_lock"]),
         Section("Start of session", "A program of yours hears of every sign-in, and can have a say.", START),
         Section("Connections", "", ["port_close", "longest"]),
         Section("Redirection", "What may pass between the user's device and the desktop. What is not ticked is kept "

@@ -1,5 +1,6 @@
 """From Connect to the desktop in the browser: the page, its tokens, the password that the browser never sees."""
 
+import re
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -195,6 +196,14 @@ def test_the_password_of_a_local_account_and_that_of_the_domain_are_never_mixed_
     assert here.browser.post(f"/desktops/{other.pk}/connect/").status_code == 303
     here.token()
     assert (here.opening()["domain"], here.opening()["password"]) == ("CORP", SECRET)
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+def test_viewers_open_in_new_windows_where_the_policy_says_so_and_files_do_not(here: Site, wanted: bool) -> None:
+    Policy.objects.filter(pk=here.policy.pk).update(new_windows=wanted)
+    page = here.browser.get("/desktops/").content.decode()
+    buttons = re.findall(r"<button[^>]*>(?:Reconnect|Connect by an RDP file)</button>", page)
+    assert [("_blank" in each) for each in buttons] == [False, wanted]
 
 
 def test_another_name_without_a_password_does_not_get_the_kept_one(here: Site) -> None:
