@@ -184,6 +184,8 @@ def test_the_desktops_page_shows_a_change_without_being_reloaded(visitors: Visit
     expect(hand.cell(mine, "Session")).to_contain_text("Disconnected", timeout=30_000)
     visitors.demo.manage("demo_desktop", "bob", "reconnect")
     expect(hand.cell(mine, "Session")).to_contain_text("Connected", timeout=30_000)
+    visitors.demo.manage("demo_desktop", "bob", "disconnect")  # whoever comes next is not asked to take over
+    expect(hand.cell(mine, "Session")).to_contain_text("Disconnected", timeout=30_000)
 
 
 def test_the_desktop_takes_the_time_zone_of_the_users_device(visitors: Visitors, admin: Page) -> None:
