@@ -17,7 +17,8 @@ from broker.demo.directory.server import DirectoryServer, Listen
 
 PASSWORD = "Us3r-Passw0rd!"
 STAFF = ("alice", "ivy.svc")
-STUDENTS = ("carol", "dave.disabled", "erin.expired", "frank.mustchange", "gina.locked", "hank.acctexp")
+CHANGERS = ("lena.change", "milo.change", "nina.change")  # the second has an old password, the others must change
+STUDENTS = ("carol", "dave.disabled", "erin.expired", "frank.mustchange", "gina.locked", "hank.acctexp", *CHANGERS)
 
 
 @pytest.fixture(scope="session")
@@ -64,7 +65,7 @@ def config_for(server: DirectoryServer, ca_pem: str, security: Security = "ldaps
 
 def contract_domain() -> Domain:
     """The same people as tests/authservers/samba_dc.py makes in a real domain."""
-    domain = Domain("corp.example.test", "CORP", Rules(lockout_threshold=3))
+    domain = Domain("corp.example.test", "CORP", Rules(lockout_threshold=3, password_min_days=1))
     now = domain.clock()
     domain.add_user(NewUser(seed.SEARCH_USER, seed.SEARCH_PASSWORD))
     places = {name: domain.add_ou(name) for name in ("Staff", "Students")}
@@ -76,9 +77,11 @@ def contract_domain() -> Domain:
     comma = NewUser("kay", PASSWORD, name='Kay, "Q" #1 \\ Ünïcode', ou=places["Staff"])
     people = {sam: _dn(domain, sam) for sam in (*STAFF, *STUDENTS)} | {"kay": domain.add_user(comma)}
     domain.put(people["dave.disabled"], "userAccountControl", 514)
-    domain.put(people["frank.mustchange"], "pwdLastSet", 0)
+    for sam in ("frank.mustchange", "lena.change", "nina.change"):
+        domain.put(people[sam], "pwdLastSet", 0)
     domain.put(people["hank.acctexp"], "accountExpires", filetime(now - timedelta(days=1)))
-    domain.put(people["erin.expired"], "pwdLastSet", filetime(now - timedelta(days=100)))
+    for sam in ("erin.expired", "milo.change"):
+        domain.put(people[sam], "pwdLastSet", filetime(now - timedelta(days=100)))
     domain.put(people["alice"], "whenCreated", "20200101000000.0Z")
     course = domain.add_group("Course-CS101", places["Staff"], [people["carol"]])
     faculty = domain.add_group("Faculty-Science", places["Staff"], [course, people["kay"]])

@@ -12,6 +12,8 @@ from authservers.directories.base import (
     DirectoryConfig,
     DirectoryError,
     Group,
+    Objection,
+    PasswordKept,
     Person,
     Refusal,
     SignInRefused,
@@ -19,7 +21,7 @@ from authservers.directories.base import (
 )
 from authservers.directories.hosts import MEMORY, Deadline, HostMemory
 from authservers.directories.person import LISTED, person_of
-from authservers.directories.sessions import REFUSALS, SearchAccountRefused, Sessions, all_failed
+from authservers.directories.sessions import OBJECTIONS, REFUSALS, SearchAccountRefused, Sessions, all_failed
 from authservers.directories.values import domain_dn, guid_filter, sid_text, time_filter
 from authservers.directories.wire import Raw, Wire, no_place
 
@@ -59,6 +61,22 @@ class ActiveDirectory(Directory):
             code = session.bind(person.dn, password)
         if code:
             raise SignInRefused(REFUSALS.get(code, Refusal.WRONG))
+        return person
+
+    def change_password(self, login: str, old: str, new: str) -> Person:
+        """By the search account's connection: who must change a password cannot bind with it."""
+        if not self.changes_passwords:
+            raise PasswordKept(Objection.NOT_HERE)
+        condition = expressions.login_condition(self.config, login)
+        if condition is None:
+            raise PasswordKept(Objection.WRONG)
+        with self._sessions.session("sign-in") as session:
+            person = self._one(session, condition, login)
+            if person is None:
+                raise PasswordKept(Objection.WRONG)
+            code = session.change_password(person.dn, old, new)
+        if code:
+            raise PasswordKept(OBJECTIONS.get(code, Objection.FORBIDDEN))
         return person
 
     def find(self, login: str) -> Person | None:

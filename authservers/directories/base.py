@@ -45,7 +45,7 @@ _WORDS: Mapping[Refusal, str] = {
     Refusal.EXPIRED: "Your account has expired. Ask your administrator to extend it.",
     Refusal.LOCKED: "Your account is locked. Try again later, or ask your administrator to unlock it.",
     Refusal.MUST_CHANGE: "You must change your password before you can sign in here.",
-    Refusal.PASSWORD_EXPIRED: "Your password has expired. Change it, then sign in again.",
+    Refusal.PASSWORD_EXPIRED: "Your password has expired.",
     Refusal.RESTRICTED: "Your account may not sign in at this hour or from this place.",
 }
 
@@ -61,6 +61,36 @@ class SignInRefused(Exception):
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(words(refusal))
         self.refusal = refusal
+
+
+class Objection(StrEnum):
+    """Why a password stays as it is. WRONG is the current one; UNFIT is the new one, or the time for it."""
+
+    WRONG = "wrong"
+    UNFIT = "unfit"
+    FORBIDDEN = "forbidden"
+    NOT_HERE = "not_here"
+
+
+_OBJECTIONS: Mapping[Objection, str] = {
+    Objection.WRONG: "The current password is not correct.",
+    Objection.UNFIT: (
+        "Your domain does not take this password. It may be too short or too simple, or one that you had before, or"
+        " your current one is too new to be changed again."
+    ),
+    Objection.FORBIDDEN: "You may not change your password yourself. Ask your administrator for a new one.",
+    Objection.NOT_HERE: (
+        "It cannot be changed here. Change it at a computer of your domain, or ask your administrator for a new one."
+    ),
+}
+
+
+class PasswordKept(Exception):
+    """The directory answered, and the password was not changed; the text is for its owner."""
+
+    def __init__(self, why: Objection) -> None:
+        super().__init__(_OBJECTIONS[why])
+        self.why = why
 
 
 @dataclass(frozen=True)
@@ -146,6 +176,18 @@ class Directory(ABC):
     @abstractmethod
     def authenticate(self, login: str, password: str) -> Person:
         """The person, if this is their password, which is tried once: tries count to a lock. Raises SignInRefused."""
+
+    @property
+    def changes_passwords(self) -> bool:
+        """Whether it takes new passwords: over an encrypted connection only (RULES 8)."""
+        return self.config.security != "plain"
+
+    @abstractmethod
+    def change_password(self, login: str, old: str, new: str) -> Person:
+        """Give the person another password by the one they have, under the domain's rules. Raises PasswordKept.
+
+        After DirectoryBusy nobody knows whether it was changed.
+        """
 
     @abstractmethod
     def find(self, login: str) -> Person | None:

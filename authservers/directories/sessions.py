@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from authservers.directories import wire
-from authservers.directories.base import DirectoryBusy, DirectoryConfig, DirectoryError, Refusal
+from authservers.directories.base import DirectoryBusy, DirectoryConfig, DirectoryError, Objection, Refusal
 from authservers.directories.hosts import Deadline, HostMemory
 from authservers.directories.wire import Wire
 
@@ -19,6 +19,13 @@ REFUSALS = {
     "701": Refusal.EXPIRED,
     "773": Refusal.MUST_CHANGE,
     "775": Refusal.LOCKED,
+}
+# Its errors of a password's change (the same numbers); an account that is locked meanwhile reads like a wrong password.
+OBJECTIONS = {
+    "5": Objection.FORBIDDEN,
+    "56": Objection.WRONG,
+    "52d": Objection.UNFIT,
+    "775": Objection.WRONG,
 }
 
 

@@ -26,6 +26,7 @@ PAGED = "1.2.840.113556.1.4.319"
 BASE, SUBTREE = ldap3.BASE, ldap3.SUBTREE
 
 SUCCESS, TIME_LIMIT, SIZE_LIMIT, STRONGER_AUTH, REFERRAL, ADMIN_LIMIT = 0, 3, 4, 8, 10, 11
+CONSTRAINT, NO_ACCESS, UNWILLING = 19, 50, 53
 NO_SUCH_OBJECT, BAD_DN, CREDENTIALS, BUSY, UNAVAILABLE = 32, 34, 49, 51, 52
 NOT_NOW = (TIME_LIMIT, ADMIN_LIMIT, BUSY, UNAVAILABLE)
 
@@ -33,6 +34,7 @@ NOT_NOW = (TIME_LIMIT, ADMIN_LIMIT, BUSY, UNAVAILABLE)
 BROKEN = (LDAPException, OSError, ValueError, LookupError, TypeError, AttributeError, struct.error, PyAsn1Error)
 
 _SUB_CODE = re.compile(r"\bdata ([0-9a-fA-F]+)")
+_WINDOWS_CODE = re.compile(r"0*([0-9a-fA-F]{1,8}):")
 
 
 @dataclass(frozen=True)
@@ -171,10 +173,14 @@ class Wire:
             return DirectoryBusy(f"no answer within {self.deadline.seconds:.2g} seconds")
         return DirectoryBusy("it answered something that is no LDAP")
 
+    def _encrypted(self) -> ssl.SSLSocket | None:
+        held = self._socket.wrapped if self._socket is not None else None
+        return held if isinstance(held, ssl.SSLSocket) else None
+
     def certificate_days(self) -> int | None:
         """Days until the server's certificate ends; None on a connection that is not encrypted."""
-        held = self._connection.socket.wrapped if self._socket is not None else None
-        certificate = held.getpeercert() if isinstance(held, ssl.SSLSocket) else None
+        held = self._encrypted()
+        certificate = held.getpeercert() if held else None
         if not certificate:
             return None
         return int((ssl.cert_time_to_seconds(str(certificate["notAfter"])) - time.time()) // 86400)
@@ -197,6 +203,28 @@ class Wire:
         if code == CREDENTIALS:
             found = _SUB_CODE.search(message)
             return found.group(1).lower() if found else "52e"
+        self._judge(code, result)
+        return ""
+
+    def change_password(self, dn: str, old: str, new: str) -> str:
+        """Empty if it is done; else the Windows error in the directory's refusal, such as `52d`.
+
+        The old value is deleted and the new one added, which is a change by the person: the domain's rules for
+        passwords hold, and the old one is checked ([MS-ADTS] 3.1.1.3.1.5). A replaced value would be a reset.
+        """
+        if self._encrypted() is None:
+            raise DirectoryError("it changes passwords only over an encrypted connection")
+        if self._connection.closed:
+            raise DirectoryBusy("it closed the connection")
+        both = [(ldap3.MODIFY_DELETE, [_quoted(old)]), (ldap3.MODIFY_ADD, [_quoted(new)])]
+        with self._errors():
+            self._connection.modify(dn, {"unicodePwd": both})  # type: ignore[no-untyped-call]
+            result = dict(self._connection.result)
+            code, found = int(result["result"]), _WINDOWS_CODE.match(str(result["message"]))
+        if code == NO_ACCESS:
+            return "5"
+        if code in (CONSTRAINT, UNWILLING) and found:
+            return found.group(1).lower()
         self._judge(code, result)
         return ""
 
@@ -255,6 +283,11 @@ class Wire:
 def no_place(host: str, base: str) -> DirectoryError:
     """The error for a starting point that the directory does not have."""
     return DirectoryError(f"{host} has no place named {base}: check the domain and the starting sub-tree.")
+
+
+def _quoted(password: str) -> bytes:
+    """A value of unicodePwd ([MS-ADTS] 3.1.1.3.1.5)."""
+    return f'"{password}"'.encode("utf-16-le")
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

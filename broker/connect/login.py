@@ -4,6 +4,8 @@ The directory is asked outside any transaction; one short transaction then store
 """
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -12,14 +14,24 @@ from django.db import transaction
 from django.http import HttpRequest
 
 from authservers import people
-from authservers.directories.base import DirectoryError, Person, Refusal, SignInRefused, words
+from authservers.directories.base import (
+    Directory,
+    DirectoryError,
+    Objection,
+    PasswordKept,
+    Person,
+    Refusal,
+    SignInRefused,
+    words,
+)
 from authservers.models import LOCAL, AuthenticationServer, User, key_of
 from authservers.services import directory
 from broker.connect import credentials, session_start, throttle, zones
-from broker.connect.forms import active_servers
+from broker.connect.forms import Typed, active_servers
 from broker.connect.models import Client, PortalSession
 from broker.core import audit
 from broker.core.clock import now
+from broker.core.models import Attempt
 from broker.core.net import client_address, from_loopback
 from gateways.services import came_by
 from policies import locations
@@ -32,12 +44,22 @@ ABSOLUTE = timedelta(hours=12)  # the longest a sign-in lasts, whatever the poli
 
 
 class Refused(Exception):
-    """Nobody is signed in; the message is for the person, `status` for the answer."""
+    """Nobody is signed in; the message is for the person, `status` for the answer, `event` for the log."""
+
+    event = "auth.login_failed"
 
     def __init__(self, message: str, status: int = 200, reason: str = "") -> None:
         super().__init__(message)
         self.status = status
         self.reason = reason or message
+
+
+class MustChange(Refused):
+    """The password was the right one, and the directory takes another one for it, here and now."""
+
+    def __init__(self, server: AuthenticationServer, refusal: Refusal) -> None:
+        super().__init__(words(refusal), reason=str(refusal))
+        self.server, self.refusal = server, refusal
 
 
 class AskFirst(Exception):
@@ -46,16 +68,6 @@ class AskFirst(Exception):
     def __init__(self, user: User, given: Standing) -> None:
         super().__init__(str(given.policy))
         self.user, self.given = user, given
-
-
-@dataclass(frozen=True, slots=True)
-class Typed:
-    """What the form of the sign-in page holds."""
-
-    login: str
-    password: str = field(repr=False)
-    domain: str = ""
-    servers: tuple[AuthenticationServer, ...] | None = None  # the active ones, where the form has read them
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,20 +81,36 @@ class Came:
 
 def sign_in(request: HttpRequest, typed: Typed, cookie: str = "") -> PortalSession:
     """Sign a person in; raises Refused with words for the page."""
-    attempt = throttle.begun(typed.login, client_address(request))
+    with counted(request, typed.login) as attempt:
+        try:
+            return by_password(request, typed, cookie, attempt)
+        except MustChange:
+            throttle.forget(attempt)
+            raise
+
+
+@contextmanager
+def counted(request: HttpRequest, login: str) -> Iterator[Attempt]:
+    """A try counts until it is forgotten, and what is refused is in the log; raises Refused where it comes too soon."""
+    attempt = throttle.begun(login, client_address(request))
     wait = throttle.wait(attempt)
     if wait is not None:
         throttle.forget(attempt)
         raise Refused(f"Too many failed sign-ins. Try again in {minutes(wait)}.", 429)
     try:
-        server, found = verified(request, typed)
-        throttle.forget(attempt)
-        return admitted(request, server, found, Came(place(request), cookie, typed.password))
+        yield attempt
     except Refused as refused:
         if refused.status != 200:
             throttle.forget(attempt)
-        audit.record("auth.login_failed", f"{typed.login}: {refused.reason}", level="warning")
+        audit.record(refused.event, f"{login}: {refused.reason}", level="warning")
         raise
+
+
+def by_password(request: HttpRequest, typed: Typed, cookie: str, attempt: Attempt) -> PortalSession:
+    """Who has the right password is let in, and the try was no failure; raises Refused, and MustChange."""
+    server, found = verified(request, typed)
+    throttle.forget(attempt)
+    return admitted(request, server, found, Came(place(request), cookie, typed.password))
 
 
 def minutes(wait: timedelta) -> str:
@@ -157,7 +185,16 @@ def remote(server: AuthenticationServer, typed: Typed) -> Person | None:
         # AD says "locked" whatever the password was: told, it would betray that the account exists (CONTRACTS 3).
         if refused.refusal in {Refusal.WRONG, Refusal.LOCKED}:
             raise Refused(WRONG, reason=f"wrong password, or the account is locked ({refused.refusal})") from refused
-        raise Refused(words(refused.refusal), reason=str(refused.refusal)) from refused
+        raise stopped(server, asked, refused.refusal) from refused
+
+
+def stopped(server: AuthenticationServer, asked: Directory, refusal: Refusal) -> Refused:
+    """What is said of an account that may not sign in, to who has its password."""
+    if refusal not in {Refusal.MUST_CHANGE, Refusal.PASSWORD_EXPIRED}:
+        return Refused(words(refusal), reason=str(refusal))
+    if asked.changes_passwords:
+        return MustChange(server, refusal)
+    return Refused(f"{words(refusal)} {PasswordKept(Objection.NOT_HERE)}", reason=f"{refusal}, not encrypted")
 
 
 def admitted(request: HttpRequest, server: AuthenticationServer, found: User | Person, came: Came) -> PortalSession:

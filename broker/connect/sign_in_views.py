@@ -1,29 +1,23 @@
 """Sign in, sign out, first use."""
 
-import uuid
-
 from django.conf import settings
 from django.contrib.auth import login as open_django_session
 from django.contrib.auth import logout, update_session_auth_hash
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
 from authservers.models import User
-from broker.connect import credentials, login, portals, setup, signing_out
+from broker.connect import credentials, login, new_password_views, portals, setup, signing_out
+from broker.connect.arrival import client_cookie, entered, where_to
 from broker.connect.forms import NewPasswordForm, SignInForm
 from broker.connect.models import PortalSession
-from broker.connect.portal_request import ARRIVED
 from broker.connect.signing_out import Choice
 from broker.core import audit
 from policies.services import standing
-
-CLIENT_COOKIE = "usher_client"
-A_YEAR = 365 * 24 * 3600
 
 
 @login_not_required
@@ -37,14 +31,11 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     form = SignInForm(request.POST or None)
     status = 200
     if request.method == "POST" and form.is_valid():
-        typed = login.Typed(
-            form.cleaned_data["login"],
-            form.cleaned_data["password"],
-            form.cleaned_data.get("domain", ""),
-            tuple(form.servers),
-        )
+        typed = form.typed()
         try:
             portal = login.sign_in(request, typed, client_cookie(request))
+        except login.MustChange as must:
+            return new_password_views.asks(request, typed, must.refusal)
         except login.Refused as refused:
             form.add_error(None, str(refused))
             status = refused.status
@@ -52,41 +43,6 @@ def sign_in(request: HttpRequest) -> HttpResponse:
             return entered(request, portal)
     page = {"form": form, "ended": "ended" in request.GET, "next": request.GET.get("next", "")}
     return render(request, "connect/sign_in.html", page, status=status)
-
-
-def entered(request: HttpRequest, portal: PortalSession) -> HttpResponse:
-    """On to where the person belongs, the browser remembered."""
-    portal.user.role = portal.role
-    request.session[ARRIVED] = True
-    response = redirect(where_to(request))
-    credentials.hand_over(request, response, portal)
-    if portal.client:
-        response.set_signed_cookie(
-            CLIENT_COOKIE,
-            str(portal.client.cookie),
-            max_age=A_YEAR,
-            httponly=True,
-            secure=settings.SECURE_COOKIES,
-            samesite="Lax",
-        )
-    return response
-
-
-def client_cookie(request: HttpRequest) -> str:
-    """The id of this browser, "" where it has none or one we did not sign."""
-    value = str(request.get_signed_cookie(CLIENT_COOKIE, default="") or "")
-    try:
-        return str(uuid.UUID(value)) if value else ""
-    except ValueError:
-        return ""
-
-
-def where_to(request: HttpRequest) -> str:
-    """The page asked for, if it is one of ours; else the dashboard for administrators, the desktops for others."""
-    wanted = request.POST.get("next") or request.GET.get("next") or ""
-    if wanted.startswith("/") and url_has_allowed_host_and_scheme(wanted, allowed_hosts=None):
-        return wanted
-    return "/dashboard/" if request.user.has_perm("dashboard.view") else "/desktops/"
 
 
 @require_POST

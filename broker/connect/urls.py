@@ -2,10 +2,19 @@
 
 from django.urls import path
 
-from broker.connect import history, launch_views, portal_views, queue_views, sign_in_views, viewer_views
+from broker.connect import (
+    history,
+    launch_views,
+    new_password_views,
+    portal_views,
+    queue_views,
+    sign_in_views,
+    viewer_views,
+)
 
 urlpatterns = [
     path("", sign_in_views.sign_in, name="sign-in"),
+    path("new-password/", new_password_views.new_password_page, name="new-password"),
     path("sign-out/", sign_in_views.sign_out, name="sign-out"),
     path("set-up/<str:token>/", sign_in_views.set_up, name="set-up"),
     path("welcome/", sign_in_views.welcome, name="welcome"),

@@ -25,7 +25,8 @@ from samba.samdb import SamDB  # type: ignore[import-not-found]
 REALM, NETBIOS = "CORP.EXAMPLE.TEST", "CORP"
 PASSWORD, SEARCH_USER, SEARCH_PASSWORD = "Us3r-Passw0rd!", "svc-usher", "demo-Search1"
 STAFF = ("alice", "ivy.svc")
-STUDENTS = ("carol", "dave.disabled", "erin.expired", "frank.mustchange", "gina.locked", "hank.acctexp")
+CHANGERS = ("lena.change", "milo.change", "nina.change")
+STUDENTS = ("carol", "dave.disabled", "erin.expired", "frank.mustchange", "gina.locked", "hank.acctexp", *CHANGERS)
 HALF_HOUR = str(-30 * 60 * 10**7)
 SET_PWD_LAST_SET = "local_oid:1.3.6.1.4.1.7165.4.3.20:0"  # Samba's own control: pwdLastSet may be any time
 
@@ -105,10 +106,12 @@ def add_states(db: "SamDB") -> None:
         return str(db.search(expression=f"(sAMAccountName={sam})", attrs=["dn"])[0].dn)
 
     db.disable_account("(sAMAccountName=dave.disabled)")
-    db.force_password_change_at_next_login("(sAMAccountName=frank.mustchange)")
+    for sam in ("frank.mustchange", "lena.change", "nina.change"):
+        db.force_password_change_at_next_login(f"(sAMAccountName={sam})")
     db.setexpiry("(sAMAccountName=hank.acctexp)", -86400)
     hundred_days_ago = str(int((time.time() - 100 * 86400 + 11644473600) * 10**7))
-    put(db, dn("erin.expired"), [SET_PWD_LAST_SET], pwdLastSet=hundred_days_ago)
+    for sam in ("erin.expired", "milo.change"):
+        put(db, dn(sam), [SET_PWD_LAST_SET], pwdLastSet=hundred_days_ago)
     put(db, dn("alice"), whenCreated="20200101000000.0Z")
     new = ldb.Dn(db, f"OU=Staff,{db.domain_dn()}")
     name = ldb.Dn(db, "CN=x")
@@ -135,6 +138,7 @@ def become_samba(folder: Path, ip: str, seconds: int) -> None:
         "interfaces": f"{ip}/8",
         "bind interfaces only": "yes",
         "server services": "ldap",
+        "old password allowed period": "0",  # else a password that was changed still lets in for an hour
         "dcerpc endpoint servers": "",
         "pid directory": folder / "run",
         "ncalrpc dir": folder / "run/ncalrpc",

@@ -14,7 +14,15 @@ from pathlib import Path
 import pytest
 
 from authservers.directories.active_directory import ActiveDirectory
-from authservers.directories.base import DirectoryConfig, DirectoryError, Person, Refusal, SignInRefused
+from authservers.directories.base import (
+    DirectoryConfig,
+    DirectoryError,
+    Objection,
+    PasswordKept,
+    Person,
+    Refusal,
+    SignInRefused,
+)
 from authservers.directories.hosts import Deadline, HostMemory
 from broker.demo.directory import seed
 from broker.demo.directory.certificates import Certificates
@@ -35,6 +43,7 @@ __all__ = ["directory_certificates"]
 SAMBA, SAMBA_SECONDS = Path("/usr/sbin/samba"), 300
 SAMBA_IP = f"127.{os.getpid() // 200 % 200 + 10}.{os.getpid() % 200 + 10}.66"  # its ports are fixed; two runs may meet
 BASE_DN = "DC=corp,DC=example,DC=test"
+NEW = "An0ther-Ünique!"
 EVERYBODY = {*STAFF, *STUDENTS, "kay", seed.SEARCH_USER}
 
 
@@ -176,6 +185,55 @@ def test_a_match_field_that_many_share_is_an_error_in_words(backend: Backend) ->
 def test_starttls_works_too(backend: Backend) -> None:
     directory = backend.directory(security="starttls", port=backend.plain_port)
     assert directory.authenticate("alice", PASSWORD).sam == "alice"
+
+
+# --- another password ---
+
+
+def _kept(directory: ActiveDirectory, login: str, old: str, new: str) -> Objection:
+    with pytest.raises(PasswordKept) as kept:
+        directory.change_password(login, old, new)
+    return kept.value.why
+
+
+@pytest.mark.parametrize(
+    ("login", "refusal", "security"),
+    [
+        ("lena.change", Refusal.MUST_CHANGE, "ldaps"),
+        ("CORP\\milo.change", Refusal.PASSWORD_EXPIRED, "starttls"),
+    ],
+)
+def test_who_needs_another_password_gets_it_and_the_old_one_is_gone(
+    backend: Backend, login: str, refusal: Refusal, security: str
+) -> None:
+    port = backend.config.port if security == "ldaps" else backend.plain_port
+    directory = backend.directory(security=security, port=port)
+    assert _refusal(directory, login, PASSWORD) is refusal
+    person = directory.change_password(login, PASSWORD, NEW)
+    assert directory.authenticate(login, NEW).sid == person.sid
+    assert _refusal(directory, login, PASSWORD) is Refusal.WRONG
+
+
+@pytest.mark.parametrize("new", ["aB3-x", PASSWORD], ids=["short", "had before"])
+def test_the_domains_rules_for_passwords_hold(backend: Backend, new: str) -> None:
+    assert _kept(backend.directory(), "nina.change", PASSWORD, new) is Objection.UNFIT
+    assert _refusal(backend.directory(), "nina.change", PASSWORD) is Refusal.MUST_CHANGE
+
+
+@pytest.mark.parametrize("login", ["alice", "kay"])
+def test_a_password_that_is_new_already_is_not_changed_again(backend: Backend, login: str) -> None:
+    assert _kept(backend.directory(), login, PASSWORD, NEW) is Objection.UNFIT
+
+
+@pytest.mark.parametrize("login", ["nina.change", "nobody", "LAB\\alice"])
+def test_nothing_changes_without_the_current_password(backend: Backend, login: str) -> None:
+    assert _kept(backend.directory(), login, "not it", NEW) is Objection.WRONG
+
+
+def test_passwords_are_not_changed_over_a_plain_connection(backend: Backend) -> None:
+    directory = backend.directory(hosts=("127.0.0.99",), security="plain", port=backend.plain_port)
+    assert not directory.changes_passwords
+    assert _kept(directory, "nina.change", PASSWORD, NEW) is Objection.NOT_HERE
 
 
 # --- groups ---

@@ -261,6 +261,7 @@ def test_the_guard_is_asked_before_every_connection(directory_config: DirectoryC
         directory.check,
         directory.groups,
         lambda: directory.authenticate("alice", "x"),
+        lambda: directory.change_password("alice", "x", "y"),
         lambda: directory.find("alice"),
         lambda: list(directory.everybody()),
         lambda: directory.group_sids("CN=x"),

@@ -165,6 +165,30 @@ def test_people_who_may_not_sign_in_learn_why_after_their_right_password(visitor
     expect(user.get_by_role("alert")).to_contain_text("disabled")
 
 
+def test_who_must_change_the_password_does_so_by_keyboard_and_is_in(visitors: Visitors) -> None:
+    user = visitors.arrives()
+    user.goto("/")
+    sign_in(user, "zoe", visitors.demo.password("zoe"))
+    expect(user.get_by_role("heading", level=1)).to_have_text("Choose a new password")
+    assert not list(troubles(user))
+    change(user, visitors.demo.password("zoe"), "short")
+    expect(user.get_by_role("alert")).to_be_focused()
+    expect(user.get_by_label("New password", exact=True)).to_have_accessible_description(re.compile("too short"))
+    assert not list(troubles(user))
+    change(user, visitors.demo.password("zoe"), "a-Brand-new1")
+    expect(user.get_by_role("heading", level=1)).to_have_text("Your desktops")
+
+
+def change(user: Page, current: str, new: str) -> None:
+    """Fill in *Choose a new password* and send it, by keyboard alone."""
+    user.get_by_label("Current password").focus()
+    for typed in (current, new):
+        user.keyboard.type(typed)
+        user.keyboard.press("Tab")
+    user.keyboard.type(new)
+    user.keyboard.press("Enter")
+
+
 def test_a_user_has_no_way_into_the_administration(visitors: Visitors) -> None:
     user = visitors.signs_in("bob")
     answer = user.goto("/setup/centers/")

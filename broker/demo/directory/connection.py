@@ -10,16 +10,16 @@ from collections import deque
 from contextlib import suppress
 from typing import Any
 
-from broker.demo.directory import ber, search
+from broker.demo.directory import ber, modify, search
 from broker.demo.directory.ber import BadBer, Item
 from broker.demo.directory.domain import Domain
 
 log = logging.getLogger(__name__)
 
 HANDSHAKE_SECONDS, IDLE_SECONDS = 10.0, 600.0
-BIND, UNBIND, SEARCH, ABANDON, EXTENDED = 0x60, 0x42, 0x63, 0x50, 0x77
+BIND, UNBIND, SEARCH, MODIFY, ABANDON, EXTENDED = 0x60, 0x42, 0x63, 0x66, 0x50, 0x77
 BIND_ANSWER, SEARCH_DONE, REFERENCE, EXTENDED_ANSWER = 0x61, 0x65, 0x73, 0x78
-ANSWER_TAGS = {0x66: 0x67, 0x68: 0x69, 0x4A: 0x6B, 0x6C: 0x6D, 0x6E: 0x6F}
+ANSWER_TAGS = {MODIFY: 0x67, 0x68: 0x69, 0x4A: 0x6B, 0x6C: 0x6D, 0x6E: 0x6F}
 PROTOCOL_ERROR, AUTH_METHOD, STRONGER_AUTH, CRITICAL_EXTENSION, CREDENTIALS, BUSY = 2, 7, 8, 12, 49, 51
 KNOWN_CONTROLS = {search.PAGED, search.DOMAIN_SCOPE}
 NOT_BOUND = (
@@ -168,6 +168,8 @@ class Handler(socketserver.BaseRequestHandler):
             self._search(number, search.parse_request(body), controls)
         elif tag == EXTENDED:
             self._extended(number, ber.text(ber.exactly(body, 0x80)[0]))
+        elif tag == MODIFY:
+            self._modify(number, body)
         elif tag in ANSWER_TAGS:
             raise search.Refused(search.UNWILLING, "00002035: This directory is read only")
         elif tag != ABANDON:
@@ -213,6 +215,13 @@ class Handler(socketserver.BaseRequestHandler):
             self._result(number, EXTENDED_ANSWER, search.SUCCESS, inside=ber.octets(who, 0x8B))
         else:
             self._result(number, EXTENDED_ANSWER, PROTOCOL_ERROR, "0000203D: LdapErr: Unknown extended request")
+
+    # --- modify ---
+
+    def _modify(self, number: int, body: bytes) -> None:
+        if not self.user:
+            raise search.Refused(search.OPERATIONS_ERROR, NOT_BOUND)
+        self._result(number, ANSWER_TAGS[MODIFY], *modify.modify(self.domain, body, self.secure))
 
     # --- search ---
 

@@ -10,12 +10,13 @@ from broker.demo.directory import names
 from broker.demo.directory.names import Key
 from broker.demo.directory.tree import Entry, Tree, Value, system_clock, utc_time
 
-DISABLED, NORMAL, NEVER_EXPIRES = 0x2, 0x200, 0x10000
+DISABLED, CANNOT_CHANGE, NORMAL, NEVER_EXPIRES = 0x2, 0x40, 0x200, 0x10000
 SECURITY_GROUP, LOCAL_GROUP = -2147483646, -2147483643
 NEVER = 9223372036854775807
 PERSON = ("top", "person", "organizationalPerson", "user")
 
 WRONG, DISABLED_CODE, MUST_CHANGE, PASSWORD_EXPIRED, ACCOUNT_EXPIRED, LOCKED = "52e", "533", "773", "532", "701", "775"
+NOT_ALLOWED, WRONG_OLD, UNFIT = "5", "56", "52d"
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class Rules:
     lockout_threshold: int = 5
     lockout_minutes: int = 30
     password_days: int = 42
+    password_length: int = 7
+    password_min_days: int = 0
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ class Domain(Tree):
         self.sid = "S-1-5-21-" + "-".join(str(int.from_bytes(numbers[at : at + 4], "big")) for at in (0, 4, 8))
         self._rid = 1103
         self._passwords: dict[Key, bytes] = {}
+        self._former: dict[Key, bytes] = {}
         self._failures: dict[Key, tuple[int, datetime]] = {}
         self._locked: dict[Key, datetime] = {}
         self._add_builtin()
@@ -122,8 +126,31 @@ class Domain(Tree):
 
     def set_password(self, dn: str, password: str) -> None:
         """A new password, which also ends *must change* and *expired*."""
-        self._passwords[names.parse(dn)] = _digest(password)
-        self.put(dn, "pwdLastSet", filetime(self.clock()))
+        key = names.parse(dn)
+        with self.lock:
+            self._former[key] = self._passwords.get(key, b"")
+            self._passwords[key] = _digest(password)
+            self.put(dn, "pwdLastSet", filetime(self.clock()))
+
+    def change_password(self, entry: Entry, old: str, new: str) -> str:
+        """Empty if it is done, else AD's error: the old one has to be right, the new one has to follow the rules."""
+        with self.lock:
+            if entry.number("useraccountcontrol") & CANNOT_CHANGE:
+                return NOT_ALLOWED
+            if self._is_locked(entry):
+                return LOCKED
+            if not hmac.compare_digest(self._passwords.get(entry.key, b""), _digest(old)):
+                self._count_failure(entry)
+                return WRONG_OLD
+            if not self._fits(entry, new):
+                return UNFIT
+            self.set_password(entry.dn, new)
+            return ""
+
+    def _fits(self, entry: Entry, new: str) -> bool:
+        youngest = filetime(self.clock() - timedelta(days=self.rules.password_min_days))
+        another = _digest(new) not in (self._passwords[entry.key], self._former.get(entry.key))
+        return another and len(new) >= self.rules.password_length and entry.number("pwdlastset") <= youngest
 
     def lock_out(self, dn: str, until: datetime | None = None) -> None:
         """Lock an account, for as long as the domain's rules say or until then."""
