@@ -4,8 +4,12 @@ Over the sealed password lies USHER_ENCRYPTION_KEYS, like over every secret of t
 request alone, since only a browser brings the other half (CONTRACTS 5.16). Never logged, never in a token.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from cryptography.fernet import InvalidToken
 from django.conf import settings
+from django.db import transaction
 from django.http import HttpRequest, HttpResponseBase
 from django.views.decorators.debug import sensitive_variables
 
@@ -27,47 +31,55 @@ def fill(portal: PortalSession, password: str) -> None:
 @sensitive_variables("password", "known")
 def keep(request: HttpRequest, portal: PortalSession, desktop: int, password: str, *, alone: bool = False) -> None:
     """What was typed for a desktop, stored at once; `alone`: for no other one."""
-    known = look(request, portal)
-    known.typed(desktop, password, alone=alone)
-    store(portal, known)
+    with changing(request, portal) as known:
+        known.typed(desktop, password, alone=alone)
 
 
 @sensitive_variables("known")
 def forget(request: HttpRequest, portal: PortalSession, desktop: int) -> None:
     """A desktop has not taken it: whoever connects there next is asked, and does not fail again."""
-    known = look(request, portal)
-    known.refused(desktop)
-    store(portal, known)
+    with changing(request, portal) as known:
+        known.refused(desktop)
 
 
 def recall(request: HttpRequest, portal: PortalSession, desktop: int, *, alone: bool = False) -> str:
     """The password for a desktop, `alone`: that is for no other one; "" where none is kept or this browser does not
     have its half."""
-    return look(request, portal).at(desktop, alone=alone)
+    known = look(request, portal)
+    return known.at(desktop, alone=alone) if known else ""
 
 
-def look(request: HttpRequest, portal: PortalSession) -> Passwords:
-    """What is kept; nothing where this browser does not have its half."""
+def look(request: HttpRequest, portal: PortalSession) -> Passwords | None:
+    """What is kept; None where nothing is, or this browser does not have its half."""
     half = request.COOKIES.get(COOKIE, "")
     if not half or not portal.vault:
-        return Passwords()
+        return None
     try:
         return Passwords.read(unseal(half, cipher().decrypt(portal.vault.encode()), bound(portal)))
     except (Locked, InvalidToken):
-        return Passwords()
+        return None
+
+
+@contextmanager
+def changing(request: HttpRequest, portal: PortalSession) -> Iterator[Passwords]:
+    """What is kept, to be changed. Two windows do that one after the other, and the half that has opened it stays good
+    for both: only a browser without one gets a new one, if there is something to keep for it."""
+    with transaction.atomic():
+        row = PortalSession.objects.select_for_update(no_key=True).filter(pk=portal.pk, closed_at=None)
+        portal.vault = row.values_list("vault", flat=True).first() or ""
+        found = look(request, portal)
+        known = found or Passwords()
+        yield known
+        if found or known.something:
+            put(portal, known, request.COOKIES[COOKIE] if found else "")
+            row.update(vault=portal.vault)
 
 
 @sensitive_variables("half", "known")
-def put(portal: PortalSession, known: Passwords) -> None:
-    """Seal it anew; `portal.half` is for the cookie."""
-    half, sealed = seal(known.text(), bound(portal))
-    portal.half, portal.vault = half, cipher().encrypt(sealed).decode()
-
-
-def store(portal: PortalSession, known: Passwords) -> None:
-    """The same for an open session, at once."""
-    put(portal, known)
-    PortalSession.objects.filter(pk=portal.pk, closed_at=None).update(vault=portal.vault)
+def put(portal: PortalSession, known: Passwords, half: str = "") -> None:
+    """Seal it anew, by the browser's `half` or a new one; `portal.half` is for the cookie."""
+    portal.half, sealed = seal(known.text(), bound(portal), half)
+    portal.vault = cipher().encrypt(sealed).decode()
 
 
 def bound(portal: PortalSession) -> str:

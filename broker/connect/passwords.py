@@ -36,6 +36,11 @@ class Passwords:
             self.everywhere, self.typed_at = "", ""
         self.own[str(desktop)] = ""
 
+    @property
+    def something(self) -> bool:
+        """Whether any password is known."""
+        return bool(self.everywhere or any(self.own.values()))
+
     def text(self) -> str:
         """For `read`."""
         return json.dumps(asdict(self))

@@ -21,9 +21,11 @@ class Locked(Exception):
     """This cookie does not open it: another half, another sign-in, or what lies there was changed."""
 
 
-def seal(password: str, bound: str) -> tuple[str, bytes]:
-    """A fresh cookie value, and what is stored: good together, and only for what it is `bound` to."""
-    browsers, ours, nonce = secrets.token_bytes(HALF), secrets.token_bytes(HALF), secrets.token_bytes(NONCE)
+def seal(password: str, bound: str, cookie: str = "") -> tuple[str, bytes]:
+    """A cookie value and what is stored: good together, and only for what it is `bound` to. The value is a fresh one,
+    or the `cookie` that has opened what was stored before. Raises Locked where that is none."""
+    browsers = half_of(cookie) if cookie else secrets.token_bytes(HALF)
+    ours, nonce = secrets.token_bytes(HALF), secrets.token_bytes(NONCE)
     sealed = AESGCM(key(browsers, ours)).encrypt(nonce, password.encode(), bound.encode())
     return base64.urlsafe_b64encode(browsers).decode().rstrip("="), ours + nonce + sealed
 
@@ -31,13 +33,23 @@ def seal(password: str, bound: str) -> tuple[str, bytes]:
 def unseal(cookie: str, stored: bytes, bound: str) -> str:
     """The password. Raises Locked."""
     ours, nonce, sealed = stored[:HALF], stored[HALF : HALF + NONCE], stored[HALF + NONCE :]
+    if len(nonce) != NONCE:
+        raise Locked
     try:
-        browsers = base64.b64decode(cookie + "=" * (-len(cookie) % 4), altchars=b"-_", validate=True)
-        if len(browsers) != HALF or len(nonce) != NONCE:
-            raise Locked
-        return AESGCM(key(browsers, ours)).decrypt(nonce, sealed, bound.encode()).decode()
-    except (InvalidTag, binascii.Error, ValueError):  # ValueError: a cookie that is no ASCII
+        return AESGCM(key(half_of(cookie), ours)).decrypt(nonce, sealed, bound.encode()).decode()
+    except InvalidTag:
         raise Locked from None
+
+
+def half_of(cookie: str) -> bytes:
+    """The browser's half of a key. Raises Locked."""
+    try:
+        half = base64.b64decode(cookie + "=" * (-len(cookie) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):  # ValueError: no ASCII
+        raise Locked from None
+    if len(half) != HALF:
+        raise Locked
+    return half
 
 
 def key(browsers: bytes, ours: bytes) -> bytes:

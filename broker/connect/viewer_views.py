@@ -133,7 +133,7 @@ def signed_on(
         return needs(["login", "password"], login or user)
     if not typed and not choice.sign_in and choice.viewer != "ssh":
         return asked  # the desktop asks by itself
-    alone = mine and log_in_as.locally(launch.assignment)
+    alone = mine and (choice.viewer == "vnc" or log_in_as.locally(launch.assignment))
     password = typed or (credentials.recall(request, portal, launch.desktop_id, alone=alone) if mine else "")
     name, domain = (user, domain) if mine else parted(login)
     if not password or not (name or choice.viewer == "vnc"):

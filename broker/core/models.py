@@ -32,7 +32,9 @@ class Job(models.Model):
     reason = models.TextField(blank=True, help_text="Why it waits, was cancelled or was aborted, in words.")
     message = models.TextField(blank=True, help_text="What came of it.")
     tries = models.PositiveIntegerField(default=0)
-    setbacks = models.PositiveIntegerField(default=0, help_text="How often in a row it was put off without a time.")
+    setbacks = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="How often in a row it was put off without a time."
+    )
     history = models.JSONField(default=list, help_text="What came of each try: {at, until, state, said, times}.")
     leased_until = models.DateTimeField(null=True, blank=True)
     node = models.CharField(max_length=80, blank=True)

@@ -72,7 +72,7 @@ class Body:
 
     async def _start(self) -> bytes:
         try:
-            async with self.uploads.small.one():
+            async with self.uploads.small.one(self.request.remote or ""):
                 return await self._piece(SMALL, SMALL_SECONDS)
         except TimeoutError:  # others came, who may be quicker
             raise too_slow() from None

@@ -134,7 +134,7 @@ def signed(answer: Answer, audience: str = "") -> Callable[[web.Request], Awaita
 async def body(request: web.Request) -> bytes:
     """What was sent, in time. Raises NotDone."""
     try:
-        async with request.app[HOUSE].newcomers.one(), asyncio.timeout(BODY_SECONDS):
+        async with request.app[HOUSE].newcomers.one(request.remote or ""), asyncio.timeout(BODY_SECONDS):
             return await request.read()
     except TimeoutError:
         raise NotDone(408, "too_slow", f"the body did not come within {BODY_SECONDS} seconds") from None

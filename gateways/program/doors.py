@@ -43,7 +43,7 @@ async def why(request: web.Request) -> web.Response:
     """Why the session of a token ended or was refused; for the page that had it, and for no other."""
     house = request.app[HOUSE]
     try:
-        async with house.newcomers.one(), asyncio.timeout(WHY_SECONDS):
+        async with house.newcomers.one(request.remote or ""), asyncio.timeout(WHY_SECONDS):
             told = json.loads(await request.read())
         session_id = named(house, str(told["token"]))
     except (ValueError, TypeError, KeyError, RecursionError, TimeoutError, Untrusted):

@@ -108,6 +108,7 @@ class Guarded(asyncio.Protocol):
         """A whole head has come."""
         self.busy = True
         self.listener.asking.remove(self)
+        self.listener.resting.remove(self)  # it came together with the one before
 
     def answered(self) -> None:
         """The next request may begin; until then it may be sent away, should others need the room."""

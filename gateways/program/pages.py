@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -20,7 +21,7 @@ BROKER = web.AppKey("broker", Broker)
 CHUNK = 65_536
 STALLED = 30  # seconds for a browser to read so much
 AHEAD = 16  # such chunks are taken from the broker while the browser has not read them yet: 1 MB
-READERS = 100  # browsers that have not read all of their answer; of more the oldest makes room
+READERS = 300  # answers under way; of more the one that got on least lately makes room
 OF_ONE_CLIENT, WAITING, PATIENCE = 64, 1_000, 15  # requests under way, more that wait, and for how many seconds
 NOT_PASSED_ON = ("/agent/", "/gateway/", "/control/", "/viewer/", "/app/", "/metrics")  # machines do not come this way
 
@@ -100,10 +101,11 @@ async def answered(request: web.Request, answer: aiohttp.ClientResponse, broker:
     sent = web.StreamResponse(status=answer.status, reason=answer.reason)
     sent.headers.extend(to_browser(answer.headers.items(), broker, here))
     try:
-        async with request.app[CROWD].readers.one():
+        async with request.app[CROWD].readers.one(request.remote or "") as gets_on:
             await sent.prepare(request)
-            await copied(answer, sent)
-            await sent.write_eof()
+            await copied(answer, sent, gets_on)
+            async with asyncio.timeout(STALLED):
+                await sent.write_eof()
     except* (
         aiohttp.ClientError,
         TimeoutError,
@@ -114,7 +116,7 @@ async def answered(request: web.Request, answer: aiohttp.ClientResponse, broker:
     return sent
 
 
-async def copied(answer: aiohttp.ClientResponse, sent: web.StreamResponse) -> None:
+async def copied(answer: aiohttp.ClientResponse, sent: web.StreamResponse, gets_on: Callable[[], None]) -> None:
     """All of the body. A slow browser holds neither a connection to the broker nor a thread of it: what it has not read
     waits here. Raises a group with what went wrong."""
     waiting: asyncio.Queue[bytes] = asyncio.Queue(AHEAD)
@@ -129,6 +131,7 @@ async def copied(answer: aiohttp.ClientResponse, sent: web.StreamResponse) -> No
         while chunk := await waiting.get():
             async with asyncio.timeout(STALLED):
                 await sent.write(chunk)
+            gets_on()
 
 
 def away(house: House, why: str) -> Trouble:

@@ -4,8 +4,10 @@ And places, of which who is slow holds none for long.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 
 class TooMany(Exception):
@@ -36,7 +38,7 @@ class Turns:
         self._here[address] = self._here.get(address, 0) + 1
         door = self._doors.setdefault(address, asyncio.Semaphore(self.at_a_time))
         try:
-            await self._wait(door)
+            await self._wait(door, address)
             try:
                 yield
             finally:
@@ -44,9 +46,9 @@ class Turns:
         finally:
             self._leave(address)
 
-    async def _wait(self, door: asyncio.Semaphore) -> None:
+    async def _wait(self, door: asyncio.Semaphore, address: str) -> None:
         try:
-            async with self._line.one(), asyncio.timeout(self.patience):
+            async with self._line.one(address), asyncio.timeout(self.patience):
                 await door.acquire()
         except TimeoutError:
             raise TooMany from None
@@ -58,29 +60,36 @@ class Turns:
 
 
 class Places:
-    """`limit` at a time, who never wait: whoever has a place longest makes room, and finds a TimeoutError there."""
+    """`limit` at a time, who never wait. Where there are more, the address that has most of them makes room, with the
+    one of its places that got on least lately; whoever had it finds a TimeoutError there."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self._taken: dict[asyncio.Timeout, None] = {}  # the oldest first
+        self._taken: dict[asyncio.Timeout, str] = {}  # by whom; who got on least lately comes first
 
     def __len__(self) -> int:
         return len(self._taken)
 
     @asynccontextmanager
-    async def one(self) -> AsyncIterator[None]:
-        """A place. Raises TimeoutError."""
+    async def one(self, address: str = "") -> AsyncIterator[Callable[[], None]]:
+        """A place, and how to say that one gets on. Raises TimeoutError."""
         async with asyncio.timeout(None) as place:
-            self._taken[place] = None
+            self._taken[place] = address
             if len(self._taken) > self.limit:
                 self._make_room()
             try:
-                yield
+                yield partial(self._gets_on, place)
             finally:
                 self._taken.pop(place, None)
 
+    def _gets_on(self, place: asyncio.Timeout) -> None:
+        if place in self._taken:
+            self._taken[place] = self._taken.pop(place)
+
     def _make_room(self) -> None:
-        oldest = next(iter(self._taken))
-        del self._taken[oldest]
-        if not oldest.expired():
-            oldest.reschedule(asyncio.get_running_loop().time())
+        held = Counter(self._taken.values())
+        most = max(held.values())
+        leaving = next(place for place, address in self._taken.items() if held[address] == most)
+        del self._taken[leaving]
+        if not leaving.expired():
+            leaving.reschedule(asyncio.get_running_loop().time())

@@ -144,7 +144,7 @@ async def welcome(request: web.Request, protocol: Protocol, engine: Engine) -> w
     socket = web.WebSocketResponse(max_msg_size=LARGEST_MESSAGE, compress=False, heartbeat=HEARTBEAT)
     await socket.prepare(request)
     try:
-        hello = await first_message(socket, house)
+        hello = await first_message(socket, house, request.remote or "")
         session = await house.gate.admit(
             str(hello.get("token", "")),
             protocol,
@@ -168,10 +168,10 @@ async def welcome(request: web.Request, protocol: Protocol, engine: Engine) -> w
     return socket
 
 
-async def first_message(socket: web.WebSocketResponse, house: House) -> Mapping[str, Any]:
+async def first_message(socket: web.WebSocketResponse, house: House, address: str) -> Mapping[str, Any]:
     """What the page begins with. Raises Gone."""
     try:
-        async with house.newcomers.one(), asyncio.timeout(HELLO_SECONDS):
+        async with house.newcomers.one(address), asyncio.timeout(HELLO_SECONDS):
             message = await socket.receive()
     except TimeoutError:
         raise Gone from None

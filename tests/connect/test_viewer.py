@@ -359,6 +359,35 @@ def test_a_plan_that_was_changed_meanwhile_leads_to_a_new_connect(here: Site) ->
     assert "Press Connect again" in answer.json()["error"]
 
 
+def test_two_windows_at_once_keep_what_is_known(here: Site) -> None:
+    here.connect()
+    sent_before = here.browser.cookies["usher_half"].value
+    here.token(password="typed-here")  # one window
+    here.browser.cookies["usher_half"] = sent_before
+    here.token(refused="1")  # the other, at the same moment
+    other = make.desktop(here.desktop.center, address="127.0.0.1")
+    make.assignment(here.alice, other)
+    here.browser.post(f"/desktops/{other.pk}/connect/")
+    here.token()
+    assert here.opening()["password"] == SECRET
+
+
+def test_vnc_has_a_password_of_its_own(here: Site) -> None:
+    port = here.choose("html5_rdp", priority=None).port
+    here.choose("html5_vnc", priority=1, gateway=here.edge, port=port)
+    here.connect()
+    assert here.token().json()["needs"] == ["password"]
+    here.token(password="vnc-8chr")
+    assert here.opening()["password"] == "vnc-8chr"
+    here.choose("html5_vnc", priority=None)
+    here.choose("html5_rdp", priority=1)
+    other = make.desktop(here.desktop.center, address="127.0.0.1")
+    make.assignment(here.alice, other)
+    assert here.browser.post(f"/desktops/{other.pk}/connect/").status_code == 303
+    here.token()
+    assert here.opening()["password"] == SECRET
+
+
 def test_signed_out_means_no_token(here: Site) -> None:
     here.connect()
     here.browser.post("/sign-out/")

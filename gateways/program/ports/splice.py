@@ -92,8 +92,10 @@ class Flow:
         if self.pipe is None:
             self._by_hand()
             return
-        for _ in range(TURNS):
+        for turn in range(TURNS):
             if not self._fill():
+                if not turn and not self.over:
+                    self._by_hand()  # readable, but not for splice: urgent data stands in front
                 break
             much = self.held >= MUCH
             if not self._drain() or not much:

@@ -33,7 +33,7 @@ async def serve(request: web.Request) -> web.WebSocketResponse:
     socket = web.WebSocketResponse(max_msg_size=LONGEST_MESSAGE, compress=False, heartbeat=HEARTBEAT)
     await socket.prepare(request)
     try:
-        token = (await asked(socket, house)).token
+        token = (await asked(socket, house, request.remote or "")).token
         origin, client = request.headers.get("Origin", ""), request.remote or ""
         session = await house.gate.admit(token, "rdp", origin=origin, client_ip=client)
     except (Garbled, Refused, Gone) as error:
@@ -52,11 +52,11 @@ async def serve(request: web.Request) -> web.WebSocketResponse:
     return socket
 
 
-async def asked(socket: web.WebSocketResponse, house: House) -> Request:
+async def asked(socket: web.WebSocketResponse, house: House, address: str) -> Request:
     """The browser's RDCleanPath request, in however many messages. Raises Garbled, Gone."""
     data, total = b"", None
     try:
-        async with house.newcomers.one(), asyncio.timeout(HELLO_SECONDS):
+        async with house.newcomers.one(address), asyncio.timeout(HELLO_SECONDS):
             while total is None or len(data) < total:
                 message = await socket.receive()
                 if message.type != WSMsgType.BINARY:

@@ -50,6 +50,32 @@ def test_megabytes_come_through_unaltered_both_ways_at_once_and_are_counted(engi
     asyncio.run(play())
 
 
+def shout(writer: asyncio.StreamWriter) -> None:
+    """An urgent byte, which asyncio has no word for."""
+    with socket.fromfd(writer.get_extra_info("socket").fileno(), socket.AF_INET, socket.SOCK_STREAM) as same:
+        same.send(b"!", socket.MSG_OOB)
+
+
+@pytest.mark.parametrize("urgent", ["client", "desktop"])
+def test_an_urgent_byte_does_not_stop_the_stream(engine: str, urgent: str) -> None:
+    async def answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(3)
+        if urgent == "desktop":
+            shout(writer)
+        writer.write(b"you")
+        await reader.read(-1)
+
+    async def play() -> None:
+        async with stage(engine, answers) as here:
+            reader, writer = await here.connect(here.open())
+            if urgent == "client":
+                shout(writer)
+            writer.write(b"hey")
+            assert await asyncio.wait_for(reader.readexactly(3), 5) == b"you"
+
+    asyncio.run(play())
+
+
 def test_who_has_said_all_still_hears_the_answer(engine: str) -> None:
     async def after_the_end(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"all of " + await reader.read(-1))
