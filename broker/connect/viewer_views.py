@@ -137,7 +137,7 @@ def signed_on(
     password = typed or (credentials.recall(request, portal, launch.desktop_id, alone=alone) if mine else "")
     name, domain = (user, domain) if mine else parted(login)
     if not password or not (name or choice.viewer == "vnc"):
-        return needs(["password"] if user else ["login", "password"], user)
+        return needs(["password"] if user else ["login", "password"], user, vnc=choice.viewer == "vnc")
     if typed and mine:
         credentials.keep(request, portal, launch.desktop_id, typed, alone=alone)
     return replace(asked, login=name, domain=domain, password=password)
@@ -157,11 +157,12 @@ def asked_by(request: HttpRequest) -> Asked:
     return Asked(origin, address, side["width"], side["height"], min(number(request, "layout") or 0, 0xFFFFFFFF))
 
 
-def needs(names: list[str], login: str) -> JsonResponse:
+def needs(names: list[str], login: str, *, vnc: bool = False) -> JsonResponse:
     """What the page has to ask the user for."""
     words = "Enter the password that you sign in to your desktop with." if names == ["password"] else (
         "Enter the user name and the password that you sign in to your desktop with."
     )  # fmt: skip
+    words = "Enter the password of the desktop's VNC server." if vnc else words
     return JsonResponse({"needs": names, "login": login, "words": words})
 
 

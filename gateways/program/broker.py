@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 PATIENCE = aiohttp.ClientTimeout(total=10, sock_connect=5)  # of a signed call
 PAGES = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=60)  # of a page
 AT_A_TIME = 256  # connections to the broker
+KEPT = 1  # seconds a connection waits for its next call: less than the broker's web server does, which then closes it
 ANSWER_LIMIT = 1_000_000
 PEM = re.compile(rb"-----BEGIN CERTIFICATE-----\s([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----")
 
@@ -144,7 +145,9 @@ class Broker:
 
 def session(context: ssl.SSLContext | None) -> aiohttp.ClientSession:
     """A client that keeps nothing of what passes: no cookies, bodies as they come, no proxy of the environment."""
-    connector = aiohttp.TCPConnector(limit=AT_A_TIME, ssl=context if context is not None else True)
+    connector = aiohttp.TCPConnector(
+        limit=AT_A_TIME, keepalive_timeout=KEPT, ssl=context if context is not None else True
+    )
     jar = aiohttp.DummyCookieJar()
     return aiohttp.ClientSession(connector=connector, cookie_jar=jar, auto_decompress=False, timeout=PAGES)
 

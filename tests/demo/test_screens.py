@@ -133,7 +133,7 @@ def test_a_machine_that_stops_takes_its_screen_along_and_leaves_nothing(here: Wo
     here.told("bob", "login")
     here.becomes("bob", "STOPPING")
     wait_for(lambda: window.poll() is not None, 20, "the window closes")
-    assert programs() == []
+    wait_for(lambda: programs() == [], 20, "its programs end")
     assert not list(Path("/tmp").glob(f"usher-screen-{os.getpid()}-*"))
 
 

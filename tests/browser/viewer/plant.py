@@ -4,6 +4,7 @@ import json
 from datetime import timedelta
 from typing import Any
 
+from broker.connect import actions
 from broker.core.clock import now
 from broker.core.models import Job, ref
 from centers.models import Desktop
@@ -11,6 +12,7 @@ from gateways.models import Gateway, GatewayCluster
 from gateways.registration import meet, pin
 from plans.models import NEVER, PowerAction, PowerControlPlan, ProtocolChoice, ProtocolPlan, ReleasePlan
 from policies.models import Policy, PoolAssignment
+from pools.models import Assignment
 from tests import make
 
 POLICY = "Viewers"
@@ -71,3 +73,15 @@ def idles(name: str, minutes: int) -> None:
 def no_longer_idles() -> None:
     """Called off."""
     Job.objects.filter(kind="logout").delete()
+
+
+def released(name: str) -> None:
+    """By an administrator."""
+    held = Assignment.objects.get(desktop__display_name=name, closed_at=None)
+    actions.release(held.pk, "by an administrator")
+
+
+def lent_again(name: str) -> None:
+    """To whoever had it last."""
+    last = Assignment.objects.filter(desktop__display_name=name).latest("pk")
+    make.assignment(last.user, last.desktop)

@@ -78,6 +78,29 @@ def test_the_page_is_fit_to_use(desk: tuple[Screen, Wire]) -> None:
     assert list(troubles(screen.page)) == []
 
 
+def test_special_keys_reach_the_desktop_from_the_menu(desk: tuple[Screen, Wire], stage: Stage) -> None:
+    screen, _ = desk
+    screen.types("cat -v > keys")
+    for name in ("Ctrl+Alt+Del", "Esc"):
+        screen.tool("Keys").click()
+        screen.page.get_by_role("button", name=name, exact=True).click()
+    screen.page.keyboard.press("Enter")
+    screen.page.keyboard.press("Control+d")
+    assert written(stage.home / "keys") == "^[[3;7~^["  # as xterm says Delete with Ctrl and Alt, then Esc
+
+
+def test_the_picture_is_scaled_to_the_window_or_has_its_own_size(desk: tuple[Screen, Wire]) -> None:
+    screen, _ = desk
+    width = screen.canvas.evaluate("canvas => canvas.width")
+    screen.page.set_viewport_size({"width": width // 2, "height": 700})
+    shown = "canvas => Math.round(canvas.getBoundingClientRect().width)"
+    screen.tool("Display").click()
+    screen.page.get_by_label("Actual size").check()
+    assert screen.canvas.evaluate(shown) == width
+    screen.page.get_by_label("Scale to the window").check()
+    assert screen.canvas.evaluate(shown) <= width // 2
+
+
 def test_it_can_be_worked_with_by_touch_and_with_another_keyboard(people: People, stage: Stage) -> None:
     page = people.comes(has_touch=True, viewport={"width": 1000, "height": 700})
     screen = people.opens(page)

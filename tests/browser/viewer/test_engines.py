@@ -46,7 +46,7 @@ def test_a_vnc_server_asks_for_its_password_and_shows_its_screen(people: People,
     wire = Wire(page)
     screen = people.opens(page, "VNC")
     screen.is_("needs")
-    screen.says("does not accept the password")
+    screen.says("Enter the password of the desktop's VNC server.")
     page.get_by_label("Password").fill(PASSWORD)
     with stage.vnc.painter() as painter:
         at = Rectangle(100, 80, 60, 40)

@@ -145,3 +145,15 @@ def test_a_session_goes_on_while_the_broker_is_started_again(people: People, sta
     screen.types("echo > with-broker")
     wait_for((stage.home / "with-broker").exists, 10, "what was typed afterwards")
     screen.is_("connected")
+
+
+def test_a_release_ends_the_picture_at_once_and_says_so(people: People, stage: Stage) -> None:
+    people.trouble_expected = True
+    screen = people.opens(people.comes())
+    screen.comes()
+    stage.run("released", "Desk")
+    try:
+        screen.says("The desktop was released: by an administrator.", timeout=2_000)
+        expect(screen.button("Connect now")).to_be_hidden()
+    finally:
+        stage.run("lent_again", "Desk")
