@@ -128,6 +128,13 @@ class PowerAction(models.TextChoices):
     REBOOT = "reboot", "Reboot"
 
 
+def call_timeout() -> "models.PositiveSmallIntegerField[int, int]":
+    """How many seconds a URL has to answer."""
+    return models.PositiveSmallIntegerField(
+        "Time-out", default=5, validators=[MinValueValidator(1), MaxValueValidator(30)]
+    )
+
+
 class PowerControlPlan(models.Model):
     """What happens to a desktop's power, by event (seed ch. 7; RULES 21 for the fifth section)."""
 
@@ -198,9 +205,7 @@ class ReleasePlan(models.Model):
     warn_text = models.TextField("Warning", max_length=1000, blank=True)
     warn_more = models.PositiveSmallIntegerField("May ask for 30 more minutes", choices=MORE_TIME, default=MAY_ASK)
     url_method = models.CharField("Method", max_length=6, choices=Method, default=Method.GET)
-    url_timeout = models.PositiveSmallIntegerField(
-        "Time-out", default=5, validators=[MinValueValidator(1), MaxValueValidator(30)]
-    )
+    url_timeout = call_timeout()
     url_retries = models.PositiveSmallIntegerField("Retries", default=2, validators=[MaxValueValidator(10)])
     notes = models.TextField("Notes", max_length=4095, blank=True)
     is_default = models.BooleanField(default=False, editable=False)

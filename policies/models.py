@@ -8,11 +8,13 @@ from django.db import models
 from django.db.models import Q
 
 from authservers.models import AuthenticationServer
-from plans.models import NEVER, PowerControlPlan, ProtocolPlan, ReleasePlan
+from plans.models import NEVER, PowerControlPlan, ProtocolPlan, ReleasePlan, call_timeout
 from plans.redirection import Clipboard as ClipboardRight
 from plans.redirection import Redirection
 from plans.redirection import Usb as UsbRight
 from pools.models import Pool
+
+START_MESSAGE = "Unable to initialize session"
 
 
 class Stopped(models.TextChoices):
@@ -49,13 +51,6 @@ class LogInAs(models.TextChoices):
     LOCAL = "L", "A local user of the desktop"
 
 
-def call_timeout() -> "models.PositiveSmallIntegerField[int, int]":
-    """How many seconds a URL has to answer."""
-    return models.PositiveSmallIntegerField(
-        "Time-out", default=5, validators=[MinValueValidator(1), MaxValueValidator(30)]
-    )
-
-
 class Policy(models.Model):
     """A set of offers and how they behave. Each person has exactly one (seed ch. 7; SPEC 3.5)."""
 
@@ -74,7 +69,7 @@ class Policy(models.Model):
     start_url = models.CharField("URL", max_length=500, blank=True)
     start_timeout = call_timeout()
     start_blocks = models.BooleanField("Block the login if it fails", default=False)
-    start_message = models.CharField("Message", max_length=500, default="Unable to initialize session")
+    start_message = models.CharField("Message", max_length=500, default=START_MESSAGE)
     # connections
     port_close = models.PositiveIntegerField(
         "Close gateway ports if user does not log in", default=5, help_text="minutes"

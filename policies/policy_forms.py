@@ -11,13 +11,12 @@ from plans.fields import tag_list, url
 from policies.filter_forms import DesktopFilterMixin, desktop_rows, join
 from policies.forms import notes
 from policies.line_forms import SECONDS, keep_choice, needs_url
-from policies.models import Policy, Usb
+from policies.models import START_MESSAGE, Policy, Usb
 
 PORT_CLOSE_MINUTES = (1, 2, 3, 4, 5, 10, 15)
 LONGEST_MINUTES = (-1, 60, 120, 240, 480, 600, 720, 1440)
 REDIRECTION = ["clipboard", "redirect_drives", "redirect_printers", "redirect_audio", "usb", "usb_devices"]
 START = ["start_call", "start_url", "start_timeout", "start_blocks", "start_message"]
-MESSAGE = "Unable to initialize session"
 AT_SIGN_IN = frozenset({"USER", "DOMAIN", "EMAIL", "POLICY", "CLIENT_IP"})  # no desktop yet
 DEVICE = re.compile(
     r"USB\\[A-Za-z0-9_&.\\-]{1,190}|\{[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\}", re.IGNORECASE
@@ -53,7 +52,7 @@ class PolicyForm(DesktopFilterMixin):
     )  # fmt: skip
     start_url = url("URL", tag_list(AT_SIGN_IN), AT_SIGN_IN, "at the start of a session")
     start_message = forms.CharField(
-        label="Message", required=False, max_length=500, initial=MESSAGE,
+        label="Message", required=False, max_length=500, initial=START_MESSAGE,
         help_text="What people read whose login is blocked.",
     )  # fmt: skip
     desktop_rows = desktop_rows()
@@ -128,4 +127,4 @@ class PolicyForm(DesktopFilterMixin):
 
     def clean_start_message(self) -> str:
         """Nobody is kept out without a word."""
-        return self.cleaned_data["start_message"] or MESSAGE
+        return self.cleaned_data["start_message"] or START_MESSAGE

@@ -42,7 +42,8 @@ def line_in_words(line: PoolAssignment) -> list[str]:
     if line.backup_pool is not None:
         said.append(f"Backup pool: {line.backup_pool}, if {backup_when(line)}.")
     if line.log_in_as != LogInAs.ROLE:
-        said.append(f"Users log in as {LogInAs(line.log_in_as).label[:1].lower()}{LogInAs(line.log_in_as).label[1:]}.")
+        account = line.get_log_in_as_display()
+        said.append(f"Users log in as {account[:1].lower()}{account[1:]}.")
     if line.send_url:
         said.append("A URL is called when it is assigned.")
     if line.adjust_zone:

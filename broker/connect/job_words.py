@@ -21,7 +21,6 @@ KINDS: dict[str, str] = {
     "lock": "lock the session",
     "disconnect": "disconnect the session",
     "message": "show a message",
-    "timezone": "set the time zone",
     "call_url": "call a URL",
     "session_start": "call a URL: somebody signed in",
     "port_close": "tell the gateway what is closed",

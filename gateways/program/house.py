@@ -13,7 +13,7 @@ from gateways.program.settings import Settings
 from gateways.program.state import State
 from gateways.program.turns import Places
 
-NEWCOMERS = 100  # whose first words have still to come, though honest ones take no time: of more the oldest makes room
+NEWCOMERS = 100  # whose first words have still to come, though honest ones take no time (turns.Places)
 
 
 class Forwarder(Protocol):

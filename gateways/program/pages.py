@@ -106,12 +106,8 @@ async def answered(request: web.Request, answer: aiohttp.ClientResponse, broker:
             await copied(answer, sent, gets_on)
             async with asyncio.timeout(STALLED):
                 await sent.write_eof()
-    except* (
-        aiohttp.ClientError,
-        TimeoutError,
-        OSError,
-    ):  # either end is gone: the browser is to see that it is not all
-        if request.transport is not None:
+    except* (aiohttp.ClientError, TimeoutError, OSError):
+        if request.transport is not None:  # either end is gone: the browser is to see that it is not all
             request.transport.abort()
     return sent
 
