@@ -35,9 +35,10 @@ def whose(desktop: Desktop, said: Said) -> int | None:
     if machine and not is_called(said.hostname, machine):
         return None
     held = Assignment.objects.select_related("user__server", "desktop__center").filter(desktop=desktop, closed_at=None)
-    return next((each.user_id for each in held if name.casefold() == name_of(each.user) and locally(each)), None)
+    called = (each for each in held if plain_name(each.user).casefold() == name.casefold())
+    return next((each.user_id for each in called if locally(each)), None)
 
 
-def name_of(user: User) -> str:
-    """How an account of a machine is called that is the user's, folded."""
-    return (user.sam or user.login.partition("@")[0]).casefold()
+def plain_name(user: User) -> str:
+    """A user's name without a domain; so an account of a machine is called that is the user's."""
+    return user.sam or user.login.partition("@")[0]

@@ -48,7 +48,7 @@ def decoupled(desktop: Desktop) -> bool:
 def name_of(assignment: Assignment) -> str:
     """As the machine knows the user: of the domain, or by an account of its own."""
     user, domain = assignment.user, log_in_as.domain(assignment.desktop, assignment)
-    return f"{domain}\\{user.sam or user.login}" if domain else user.sam or user.login
+    return f"{domain}\\{log_in_as.plain_name(user)}" if domain else user.sam or user.login
 
 
 def latest(said: Iterable[Said]) -> dict[str, Said]:

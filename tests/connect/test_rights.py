@@ -237,9 +237,10 @@ def test_who_logs_in_by_an_account_of_the_machine_is_granted_the_right_for_that_
     assert [(each["name"], each["sid"]) for each in granted] == [(f"{desktop.computer_name}\\zoe", "")]
 
 
-def test_the_name_is_as_the_machine_knows_it() -> None:
+@pytest.mark.parametrize("sam", ["zoe", ""])
+def test_the_name_is_as_the_machine_knows_it(sam: str) -> None:
     desktop = make.desktop(make.center())
-    zoe = make.user("zoe@corp.example.test", netbios="CORP", sam="zoe")
+    zoe = make.user("zoe@corp.example.test", netbios="CORP", sam=sam)
     held = make.assignment(zoe, desktop)
     assert rights.name_of(held) == "CORP\\zoe"
     Role.objects.update_or_create(builtin="user", defaults={"local_user": True})
