@@ -70,11 +70,11 @@ class Lease:
         opening = self.session.opening
         desktop = socket.socket(socket.AF_INET6 if ":" in opening.host else socket.AF_INET)
         desktop.setblocking(False)
-        if pacing.near(opening.host):
-            pacing.unpaced(desktop)
+        lost = pacing.unpaced(desktop)
         try:
             async with asyncio.timeout(self.terms.limits.dial):
                 await asyncio.get_running_loop().sock_connect(desktop, (opening.host, opening.port))
+            pacing.give_back(desktop, lost)
             for each in (connection.client, desktop):
                 prepare(each, self.terms.limits.silent)
         except OSError:

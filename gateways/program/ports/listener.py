@@ -53,9 +53,8 @@ class Listener:
                 asyncio.get_running_loop().call_later(PAUSE, self._listen)
                 return
             client.setblocking(False)
-            address = plain(peer[0])
-            pacing.give_back(client, self.lost, address)
-            self._admit(client, address)
+            pacing.give_back(client, self.lost)
+            self._admit(client, plain(peer[0]))
 
     def _admit(self, client: socket.socket, address: str) -> None:
         lease = self.leases.get(address) or self.leases.get(ANYBODY)

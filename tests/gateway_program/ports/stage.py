@@ -136,16 +136,16 @@ class Stage:
 
 @asynccontextmanager
 async def stage(
-    engine: str = "auto", act: Act = echo, limits: Limits | None = None, ports: int = 20
+    engine: str = "auto", act: Act = echo, limits: Limits | None = None, ports: int = 20, host: str = HOME
 ) -> AsyncIterator[Stage]:
-    """Ports at a random place of the range, and a desktop."""
+    """Ports at a random place of the range, and a desktop, which listens where they do."""
     clock, desktop = Clock(), Desktop(act)
-    server = await asyncio.start_server(desktop.come, HOME, 0)
+    server = await asyncio.start_server(desktop.come, host, 0)
     desktop.port = server.sockets[0].getsockname()[1]
     registry = Registry(RegistryLimits(), clock)
     first = random.randrange(20_001, 30_001 - ports)
     options = Options(chosen(engine), limits or Limits(), registry.refuse)
-    made = Stage(desktop, clock, registry, Ports(first, first + ports - 1, HOME, clock, options))
+    made = Stage(desktop, clock, registry, Ports(first, first + ports - 1, host, clock, options))
     try:
         yield made
     finally:
