@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import cast
+from typing import Any, cast
 
 from django.db import transaction
 from django.views.decorators.debug import sensitive_variables
@@ -13,7 +13,7 @@ from django.views.decorators.debug import sensitive_variables
 from broker.core import audit
 from broker.core.clock import now
 from broker.core.db import assert_outside
-from gateways.checks import ask_for_check, lost
+from gateways.checks import ask_for_check, check, lost
 from gateways.choosing import Down, Way, host, netloc
 from gateways.client import Refusal, Trouble, Unreachable, control
 from gateways.closing import ask_to_tell
@@ -136,10 +136,30 @@ def opened_at(gateways: Sequence[Gateway], opening: Opening, subject: str) -> tu
 
 
 @sensitive_variables("opening")
+def obeyed(gateway: Gateway, opening: Opening) -> dict[str, Any]:
+    """The gateway's answer; asked again where it was started anew since we heard from it. Raises Trouble."""
+    try:
+        return told_to(gateway, opening)
+    except Refusal as no:
+        if no.code != "restarted":
+            raise
+    check(gateway)
+    gateway.refresh_from_db()
+    return told_to(gateway, opening)
+
+
+@sensitive_variables("opening", "told")
+def told_to(gateway: Gateway, opening: Opening) -> dict[str, Any]:
+    """One signed call, good for the program that runs there now and for none after it. Raises Trouble."""
+    told = {**opening.json(), "started_at": gateway.started_at}
+    return control(place_of(gateway), str(gateway.uid), broker_key(), "open", told)
+
+
+@sensitive_variables("opening")
 def ask(gateway: Gateway, row: Tunnel, opening: Opening) -> None:
     """Have one gateway open. Raises Trouble, in words for the user."""
     try:
-        said = control(place_of(gateway), str(gateway.uid), broker_key(), "open", opening.json())
+        said = obeyed(gateway, opening)
         row.port, row.started_at = int(said.get("port", 0)) or None, float(said.get("started_at", 0))
     except Refusal as no:
         raise Refusal(f"the gateway {gateway} refused: {no}", no.status, no.code) from no

@@ -10,16 +10,18 @@ from django.db import transaction
 from broker.core import audit
 from broker.core.addresses import with_port
 from broker.core.clock import now
-from broker.core.jobs import Wish, enqueue
-from broker.core.models import ref
 from gateways.client import CONTROL, NoGateway, Place, Refusal, Stranger, shown_at, signed
 from gateways.keys import broker_key
 from gateways.models import Gateway
+from gateways.status import LATEST
 from gateways.wire import BROKER, Call, Untrusted, check_call, public_key
 
 HELLO = "gateway"  # the audience of the first call: the gateway has no uid yet
 PORT = 443
-LEARNT = ("version", "sessions", "ports_free", "ports_first", "ports_last", "seen_at", "key_shown", "certificate_shown")
+LEARNT = (
+    "version", "started_at", "sessions", "ports_free", "ports_first", "ports_last", "seen_at", "key_shown",
+    "certificate_shown",
+)  # fmt: skip
 PINNED = (*LEARNT, "public_key", "certificate_sha256", "registered_at", "heard_at")
 
 
@@ -30,6 +32,7 @@ class Met:
     key: str
     certificate: str
     version: str
+    started_at: float
     ports_first: int
     ports_last: int
     ports_free: int
@@ -42,23 +45,35 @@ def place_of(gateway: Gateway, *, pinned: bool = True) -> Place:
     return Place(host, port, gateway.certificate_sha256 if pinned else "")
 
 
-def meet(gateway: Gateway) -> Met:
-    """Say hello at the gateway's address, whatever certificate it shows. The signed call names that one: passed on to
-    another gateway, which has another, it is not obeyed.
+def meet(row: Gateway) -> Met:
+    """Who answers at the gateway's address. Where it is the pinned one, or where none is pinned and it is no other
+    gateway of ours, it has been told its number. Raises what `hello` does."""
+    met = hello(row, row.public_key)
+    if row.public_key:
+        return met
+    same = Gateway.objects.filter(public_key=met.key).exclude(pk=row.pk).first()
+    if same:
+        raise Refusal(f"The gateway that answers there is registered already, as “{same}”.", 200, "known")
+    return hello(row, met.key)
 
-    Raises Unreachable; NoGateway; Refusal where it cannot prove its key, serves another broker, or where somebody in
-    between opens the connection.
+
+def hello(row: Gateway, key: str) -> Met:
+    """Say hello at the gateway's address, whatever certificate it shows, to the holder of this key ("": to anybody).
+
+    The signed call names certificate and key, so it is of no use to who passes it on: a gateway with another
+    certificate does not answer, one with another key answers and learns no number. Raises Unreachable; NoGateway;
+    Refusal where it cannot prove its key, serves another broker, or where somebody in between opens the connection.
     """
-    place = place_of(gateway, pinned=False)
+    place = place_of(row, pinned=False)
     shown = shown_at(place)
-    told = {"gateway": str(gateway.uid), "nonce": secrets.token_urlsafe(16), "certificate": shown}
+    told = {"gateway": str(row.uid), "nonce": secrets.token_urlsafe(16), "certificate": shown, "key": key}
     body = json.dumps(told).encode()
     try:
         said = signed(replace(place, certificate=shown), HELLO, broker_key(), "hello", body)
     except Refusal as no:
         raise explained(no, place) from no
     met = understood(said, shown, place)
-    prove(met, str(said.get("proof")), str(gateway.uid), Call("POST", f"{CONTROL}hello", body))
+    prove(met, str(said.get("proof")), str(row.uid), Call("POST", f"{CONTROL}hello", body))
     if said.get("certificate") != shown:
         raise in_between(place)
     return met
@@ -83,12 +98,13 @@ def understood(said: dict[str, Any], certificate: str, place: Place) -> Met:
     try:
         first, last = said["ports"]
         numbers = [int(each) for each in (first, last, said["ports_free"], said["sessions"])]
+        started_at = float(said["started_at"])
         public_key(str(said["key"]))
     except (KeyError, TypeError, ValueError):
         raise NoGateway(f"What answers at {place} is not a gateway: its answer has another form.") from None
-    if not all(0 <= number < 2**31 for number in numbers):
+    if not all(0 <= number < 2**31 for number in numbers) or not 0 <= started_at < LATEST:
         raise NoGateway(f"What answers at {place} is not a gateway: its figures make no sense.")
-    return Met(str(said["key"]), certificate, str(said.get("version", ""))[:40], *numbers)
+    return Met(str(said["key"]), certificate, str(said.get("version", ""))[:40], started_at, *numbers)
 
 
 def prove(met: Met, proof: str, uid: str, call: Call) -> None:
@@ -111,7 +127,8 @@ def pin(row: Gateway, met: Met) -> None:
 
 def learn(row: Gateway, met: Met) -> None:
     """What it said of itself."""
-    row.version, row.sessions, row.ports_free = met.version, met.sessions, met.ports_free
+    row.version, row.started_at = met.version, met.started_at
+    row.sessions, row.ports_free = met.sessions, met.ports_free
     row.ports_first, row.ports_last = met.ports_first, met.ports_last
     row.seen_at = now()
 
@@ -142,10 +159,6 @@ def introduce(row: Gateway) -> Met:
         if str(place_of(other)) == str(place):
             raise Refusal(f"The gateway “{other}” is called at this address already.", 200, "known")
     met = meet(row)
-    same = Gateway.objects.filter(public_key=met.key).exclude(pk=row.pk).first()
-    if same:
-        enqueue(Wish("gateway_status", ref(same), same.name, key=f"gateway_status:{same.pk}"))  # we renamed it
-        raise Refusal(f"The gateway that answers there is registered already, as “{same}”.", 200, "known")
     if not row.public_key:
         pin(row, met)
     elif why := differs(row, met):
@@ -180,7 +193,7 @@ def repin(gateway: Gateway, key: str, certificate: str) -> None:
 
     Raises Trouble.
     """
-    met = meet(gateway)
+    met = hello(gateway, key)
     with transaction.atomic():
         row = Gateway.objects.select_for_update(no_key=True).get(pk=gateway.pk)
         before, same = pins(row), (met.key, met.certificate) == (key, certificate)

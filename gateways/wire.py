@@ -142,13 +142,26 @@ def check_call(header: str, key: Ed25519PublicKey, audience: str, call: Call, *,
 
     Raises Untrusted.
     """
+    claims = check_head(header, key, audience, call, at=at)
+    check_body(claims, call)
+    return claims
+
+
+def check_head(header: str, key: Ed25519PublicKey, audience: str, call: Call, *, at: float) -> dict[str, Any]:
+    """The same, before the body has come. Raises Untrusted."""
     if not header.startswith(SCHEME):
         raise Untrusted("it is not signed")
     claims = verified(header.removeprefix(SCHEME), key, [audience])
-    if any(claims.get(name) != value for name, value in call.claims().items()):
+    if (claims.get("htm"), claims.get("htu")) != (call.method, call.path):
         raise Untrusted("the signature is of another call")
     timely(claims, CALL_SECONDS, at)
     return claims
+
+
+def check_body(claims: Mapping[str, Any], call: Call) -> None:
+    """Whether the body is the one that was signed. Raises Untrusted."""
+    if claims.get("bd") != call.claims()["bd"]:
+        raise Untrusted("the signature is of another call")
 
 
 def sign_forward(key: Ed25519PrivateKey, gateway: str, client: str, call: Call, *, at: float) -> str:

@@ -14,7 +14,7 @@ from gateways.program.openings import read_opening
 from gateways.program.ports import NoPort
 from gateways.program.registry import Full
 from gateways.program.status import status
-from gateways.wire import BROKER, CALL_SECONDS, SKEW, Call, Untrusted, check_call, public_text, sign_call
+from gateways.wire import BROKER, CALL_SECONDS, SKEW, Call, Untrusted, check_body, check_head, public_text, sign_call
 
 log = logging.getLogger(__name__)
 BODY_LIMIT = 256 * 1024
@@ -33,7 +33,11 @@ class NotDone(Exception):
 
 
 class Nonces:
-    """Which calls were obeyed already; each is forgotten when its signature is too old to hold."""
+    """Which calls were heard already; each is forgotten when its signature is too old to hold.
+
+    They end with the program. That leaves nothing open: `open` names the program that it is for, `close` knows no
+    session of an earlier one, and `hello` and `status` change nothing when they are heard again.
+    """
 
     def __init__(self) -> None:
         self._until: dict[str, float] = {}  # in the order of their ends, nearly
@@ -52,17 +56,17 @@ NONCES = web.AppKey("nonces", Nonces)
 
 
 def hello(house: House, told: Told, call: Call) -> Told:
-    """The broker registers itself: who we are to it, and the proof that our key is ours."""
-    uid = text(told, "gateway")
-    if told.get("certificate", house.figures.certificate) != house.figures.certificate:  # an older broker names none
+    """The broker asks who is there, and is given the proof that our key is ours. Where it names that key, it means us:
+    then we are told who we are to it. What was meant for another gateway, and was passed on to us, renames nobody."""
+    uid, key = text(told, "gateway"), public_text(house.state.key)
+    if told.get("certificate") != house.figures.certificate:
         raise NotDone(421, "in_between", "The broker was shown another certificate than mine.")
-    if uid != house.state.uid:
-        log.info("gateway.registered", extra={"gateway": uid, "before": house.state.uid})
-        house.state.learn(uid=uid)
-    house.registry.news.set()
+    if told.get("key") == key:
+        registered(house, uid)
     settings = house.settings
     return {
-        "key": public_text(house.state.key),
+        "key": key,
+        "started_at": house.figures.started_at,
         "version": VERSION,
         "certificate": house.figures.certificate,
         "ports": [settings.first_port, settings.last_port],
@@ -72,10 +76,22 @@ def hello(house: House, told: Told, call: Call) -> Told:
     }
 
 
+def registered(house: House, uid: str) -> None:
+    """The broker knows us by this number."""
+    if uid != house.state.uid:
+        log.info("gateway.registered", extra={"gateway": uid, "before": house.state.uid})
+        house.state.learn(uid=uid)
+    house.registry.news.set()
+
+
 def open_session(house: House, told: Told, _call: Call) -> Told:
     """A session that may come: a viewer's, or a port that listens from now on."""
+    program = told.pop("started_at", None)
     try:
-        session = house.registry.add(read_opening(told))
+        opening = read_opening(told)
+        if program != house.figures.started_at:  # it may even be one that the program before us has obeyed
+            raise NotDone(409, "restarted", "This gateway was started anew a moment ago.")
+        session = house.registry.add(opening)
     except ValueError as error:
         raise NotDone(422, "invalid", str(error)) from None
     except Full as error:
@@ -119,9 +135,9 @@ def signed(answer: Answer, audience: str = "") -> Callable[[web.Request], Awaita
     async def handle(request: web.Request) -> web.Response:
         house = request.app[HOUSE]
         try:
+            claims = judged(request, audience or house.state.uid)
             call = Call("POST", request.raw_path, await body(request))
-            told = checked(house, request, call, audience or house.state.uid)
-            return web.json_response(answer(house, told, call))
+            return web.json_response(answer(house, checked(claims, call), call))
         except NotDone as error:
             if error.status != 409:
                 extra = {"path": request.path, "client": request.remote, "why": str(error)}
@@ -131,10 +147,30 @@ def signed(answer: Answer, audience: str = "") -> Callable[[web.Request], Awaita
     return handle
 
 
+def judged(request: web.Request, audience: str) -> Told:
+    """The claims of a call that the broker has signed for us, now, for the first time; its body may still have to come.
+
+    Nobody else is waited for, so no crowd of strangers takes the broker's place, from whatever address. Raises NotDone.
+    """
+    house = request.app[HOUSE]
+    if house.state.broker_key is None:
+        raise NotDone(503, "no_broker", f"{house.settings.broker} has not told its key yet")
+    call, at = Call("POST", request.raw_path), house.clock()
+    try:
+        claims = check_head(request.headers.get("Authorization", ""), house.state.broker_key, audience, call, at=at)
+        if claims.get("iss") != BROKER:
+            raise Untrusted("it is not from the broker")
+        if not request.app[NONCES].spend(str(claims.get("jti", "")), at):
+            raise Untrusted("it was used before")
+    except Untrusted as error:
+        raise NotDone(401, "untrusted", str(error)) from None
+    return claims
+
+
 async def body(request: web.Request) -> bytes:
     """What was sent, in time. Raises NotDone."""
     try:
-        async with request.app[HOUSE].newcomers.one(request.remote or ""), asyncio.timeout(BODY_SECONDS):
+        async with asyncio.timeout(BODY_SECONDS):
             return await request.read()
     except TimeoutError:
         raise NotDone(408, "too_slow", f"the body did not come within {BODY_SECONDS} seconds") from None
@@ -142,21 +178,13 @@ async def body(request: web.Request) -> bytes:
         raise NotDone(413, "too_large", f"more than {BODY_LIMIT} bytes") from None
 
 
-def checked(house: House, request: web.Request, call: Call, audience: str) -> Told:
-    """The object of a call that the broker has signed for us, now, for the first time. Raises NotDone."""
-    if house.state.broker_key is None:
-        raise NotDone(503, "no_broker", f"{house.settings.broker} has not told its key yet")
-    at = house.clock()
+def checked(claims: Told, call: Call) -> Told:
+    """The object that a call brings, where it is what was signed. Raises NotDone."""
     try:
-        claims = check_call(request.headers.get("Authorization", ""), house.state.broker_key, audience, call, at=at)
-        if claims.get("iss") != BROKER:
-            raise Untrusted("it is not from the broker")
-        if not request.app[NONCES].spend(str(claims.get("jti", "")), at):
-            raise Untrusted("it was used before")
+        check_body(claims, call)
+        told = json.loads(call.body)
     except Untrusted as error:
         raise NotDone(401, "untrusted", str(error)) from None
-    try:
-        told = json.loads(call.body)
     except (ValueError, RecursionError):
         told = None
     if not isinstance(told, dict):

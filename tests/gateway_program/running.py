@@ -59,7 +59,8 @@ class Program:
         if self.process.poll() is not None:
             self.kill()
             raise AssertionError("".join(self.lines))
-        self.port = int(self.logged("gateway.ready")[0]["port"])
+        ready = self.logged("gateway.ready")[0]
+        self.port, self.certificate, self.started_at = int(ready["port"]), str(ready["certificate"]), 0.0
 
     def _read(self) -> None:
         assert self.process.stdout is not None
@@ -121,6 +122,8 @@ class Program:
 
     def control(self, name: str, told: Any, audience: str = UID, at: float | None = None) -> Answer:
         """A call of the broker."""
+        if name == "open" and isinstance(told, dict):
+            told = {"started_at": self.started_at, **told}
         body, path = json.dumps(told).encode(), f"/control/v1/{name}"
         call = Call("POST", path, body)
         signature = sign_call(self.broker.key, "broker", audience, call, at=time.time() if at is None else at)
@@ -130,8 +133,10 @@ class Program:
         """What Save does at the broker."""
         wait_for(lambda: bool(self.logged("broker.pinned")), 5, "the broker's key is known")
         nonce = base64.b64encode(secrets.token_bytes(16)).decode()
-        told: dict[str, Any] = self.control("hello", {"gateway": UID, "nonce": nonce}, "gateway").told
-        self.broker.gateway_key = public_key(told["key"])
+        said = {"gateway": UID, "nonce": nonce, "certificate": self.certificate}
+        key = self.control("hello", {**said, "key": ""}, "gateway").told["key"]
+        told: dict[str, Any] = self.control("hello", {**said, "key": key}, "gateway").told
+        self.broker.gateway_key, self.started_at = public_key(told["key"]), told["started_at"]
         return told
 
     def token(self, opening: Opening, **more: Any) -> str:

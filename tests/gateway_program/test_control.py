@@ -3,6 +3,7 @@
 import contextlib
 import json
 import socket
+import ssl
 import time
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from gateways.wire import Call, check_call, public_key, sign_call
+from gateways.program.house import NEWCOMERS
+from gateways.wire import Call, check_call, public_key, public_text, sign_call
 from tests.gateway_program.running import FIRST_PORT, Answer, Program
 from tests.gateway_program.scripted import Scripted
 from tests.gateway_program.world import UID, opening
@@ -21,11 +23,11 @@ STATUS = {"version", "started_at", "draining", "ports_free", "certificate", "ses
 
 
 def test_hello_shows_the_gateways_key_and_proves_it(program: Program) -> None:
-    body = json.dumps({"gateway": UID, "nonce": "n"}).encode()
+    body = json.dumps({"gateway": UID, "nonce": "n", "certificate": program.certificate, "key": ""}).encode()
     call = Call("POST", "/control/v1/hello", body)
     signature = sign_call(program.broker.key, "broker", "gateway", call, at=time.time())
     told = program.ask("POST", call.path, body, {"Authorization": signature}).told
-    assert set(told) == {"key", "version", "certificate", "ports", "ports_free", "sessions", "proof"}
+    assert set(told) == {"key", "version", "started_at", "certificate", "ports", "ports_free", "sessions", "proof"}
     claims = check_call(told["proof"], public_key(told["key"]), "broker", call, at=time.time())
     assert claims["iss"] == UID
     assert (told["ports"], told["ports_free"]) == ([FIRST_PORT, FIRST_PORT + 39], 40)
@@ -33,12 +35,27 @@ def test_hello_shows_the_gateways_key_and_proves_it(program: Program) -> None:
 
 def test_hello_to_whoever_shows_another_certificate_is_not_obeyed(program: Program) -> None:
     """Somebody whom the broker's administrator took for a gateway passes the broker's call on to a real one."""
-    told = {"gateway": "another-uid", "nonce": "n"}
-    answer = program.control("hello", {**told, "certificate": "0" * 64}, "gateway")
-    assert (answer.status, answer.told["error"]) == (421, "in_between")
+    told = {"gateway": "another-uid", "nonce": "n", "key": key_of(program)}
+    for certificate in ({"certificate": "0" * 64}, {}):
+        answer = program.control("hello", {**told, **certificate}, "gateway")
+        assert (answer.status, answer.told["error"]) == (421, "in_between")
     assert program.control("status", {}).status == 200  # it goes by the name that it had
-    own = program.control("status", {}).told["certificate"]
-    assert program.control("hello", {"gateway": UID, "nonce": "n", "certificate": own}, "gateway").status == 200
+
+
+@pytest.mark.parametrize("key", [{}, {"key": ""}, {"key": public_text(Ed25519PrivateKey.generate())}, {"key": 5}])
+def test_hello_to_another_gateway_with_the_same_certificate_renames_nobody(
+    program: Program, key: dict[str, Any]
+) -> None:
+    """All gateways may share one certificate file: whose word it is says the key."""
+    told = {"gateway": "another-uid", "nonce": "n", "certificate": program.certificate, **key}
+    answer = program.control("hello", told, "gateway")
+    assert (answer.status, answer.told["key"]) == (200, key_of(program))  # so that the broker sees who it is
+    assert program.control("status", {}).status == 200
+
+
+def key_of(program: Program) -> str:
+    assert program.broker.gateway_key
+    return public_text(program.broker.gateway_key)
 
 
 def test_after_hello_the_gateway_greets_and_then_beats(program: Program) -> None:
@@ -114,7 +131,7 @@ def test_a_call_that_is_not_for_us_now_is_refused(program: Program, claims: dict
 
 
 def test_a_call_is_obeyed_once(program: Program) -> None:
-    body = json.dumps(opening().json()).encode()
+    body = json.dumps({**opening().json(), "started_at": program.started_at}).encode()
     call = Call("POST", "/control/v1/open", body)
     signature = sign_call(program.broker.key, "broker", UID, call, at=time.time())
     statuses = [program.ask("POST", call.path, body, {"Authorization": signature}).status for _ in range(2)]
@@ -159,8 +176,65 @@ def test_a_call_that_makes_no_sense_says_so(program: Program, name: str, told: A
 
 
 def test_what_is_too_much_or_no_post_is_refused(program: Program) -> None:
-    assert program.ask("POST", "/control/v1/status", b"x" * 300_000).status == 413
+    assert signed(program, "status", b"x" * 300_000).status == 413
     assert program.ask("GET", "/control/v1/status").status == 404
+
+
+def strangers(program: Program, count: int) -> list[ssl.SSLSocket]:
+    """They announce what they never send."""
+    crowd = [program.socket() for _ in range(count)]
+    for each in crowd:
+        each.sendall(b"POST /viewer/v1/why HTTP/1.1\r\nHost: gateway\r\nContent-Length: 100\r\n\r\n")
+    return crowd
+
+
+@pytest.mark.slow
+def test_no_crowd_of_strangers_from_the_brokers_own_address_holds_up_a_revocation(program: Program) -> None:
+    """As behind one proxy: they had taken each other's places, and the broker's, whose body came a moment later."""
+    asked = opening()
+    program.control("open", asked.json())
+    content = json.dumps({"ids": [asked.id], "reason": "Released."}).encode()
+    call = Call("POST", "/control/v1/close", content)
+    with contextlib.ExitStack() as open_ones, program.socket() as broker:
+        for each in strangers(program, NEWCOMERS + 5):
+            open_ones.enter_context(each)
+        signature = sign_call(program.broker.key, "broker", UID, call, at=time.time())
+        head = f"POST {call.path} HTTP/1.1\r\nHost: gateway\r\nAuthorization: {signature}\r\n"
+        broker.sendall(f"{head}Content-Length: {len(content)}\r\n\r\n".encode())
+        for each in strangers(program, NEWCOMERS + 5):
+            open_ones.enter_context(each)
+        began = time.monotonic()
+        broker.sendall(content)
+        assert broker.recv(100).startswith(b"HTTP/1.1 200")
+        assert time.monotonic() - began < 1
+    assert asked.id not in {each["id"] for each in program.control("status", {}).told["sessions"]}
+
+
+def test_who_has_not_signed_is_sent_away_before_the_body_is_waited_for(program: Program) -> None:
+    with program.socket(timeout=3) as stranger:
+        stranger.sendall(b"POST /control/v1/close HTTP/1.1\r\nHost: gateway\r\nContent-Length: 100\r\n\r\n")
+        assert stranger.recv(100).startswith(b"HTTP/1.1 401")
+
+
+@pytest.mark.slow
+def test_an_opening_that_was_obeyed_before_a_restart_is_not_obeyed_again_after_it(
+    fresh: tuple[Scripted, Program],
+) -> None:
+    """What is remembered of used calls ends with the program: each names the program that it is for."""
+    broker, program = fresh
+    body = json.dumps({**opening().json(), "started_at": program.started_at}).encode()
+    call = Call("POST", "/control/v1/open", body)
+    signature = sign_call(broker.key, "broker", UID, call, at=time.time())
+    assert program.ask("POST", call.path, body, {"Authorization": signature}).status == 200
+    program.kill()
+    again = Program(broker, program.data)
+    try:
+        answer = again.ask("POST", call.path, body, {"Authorization": signature})
+        assert (answer.status, answer.told["error"]) == (409, "restarted")
+        assert again.control("status", {}).told["sessions"] == []
+        assert again.control("open", {**opening().json(), "started_at": None}).told["error"] == "restarted"
+    finally:
+        again.kill()
 
 
 @pytest.mark.slow

@@ -31,7 +31,7 @@ class Scripted:
         pem = tls[0].read_text()
         first = pem[: pem.index("-----END CERTIFICATE-----")] + "-----END CERTIFICATE-----\n"
         self.certificate = hashlib.sha256(ssl.PEM_cert_to_DER_cert(first)).hexdigest()
-        self.uid, self.port = "", 0
+        self.uid, self.port, self.started_at = "", 0, STARTED_AT
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.says: dict[str, Callable[[dict[str, Any]], Answer]] = {}
         self.garbage = b""  # what it says in place of JSON
@@ -55,6 +55,8 @@ class Scripted:
         except Untrusted as error:
             return 401, {"error": "untrusted", "detail": f"The call is not the broker's: {error}."}
         told = json.loads(body)
+        if name == "open" and told.pop("started_at", None) != self.started_at:
+            return 409, {"error": "restarted", "detail": "This gateway was started anew a moment ago."}
         self.calls.append((name, told))
         if name in self.says:
             return self.says[name](told)
@@ -63,14 +65,16 @@ class Scripted:
     def usual(self, name: str, told: dict[str, Any], call: Call) -> dict[str, Any]:
         """As a good one answers."""
         if name == "hello":
-            self.uid = told["gateway"]
-            proof = sign_call(self.key, self.uid, BROKER, call, at=time.time())
+            if told["key"] == public_text(self.key):
+                self.uid = told["gateway"]
+            proof = sign_call(self.key, told["gateway"], BROKER, call, at=time.time())
             return {
                 "key": public_text(self.key), "version": "1.2", "certificate": self.certificate,
                 "ports": [20001, 30000], "ports_free": 9999, "sessions": 0, "proof": proof,
+                "started_at": self.started_at,
             }  # fmt: skip
         if name == "open":
-            return {"port": 20001 if told["protocol"] == "tcp" else 0, "started_at": STARTED_AT}
+            return {"port": 20001 if told["protocol"] == "tcp" else 0, "started_at": self.started_at}
         return {"closed": len(told["ids"])} if name == "close" else {}
 
 

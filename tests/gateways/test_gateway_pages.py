@@ -132,9 +132,11 @@ def test_one_gateway_is_not_registered_twice(admin: Client, scripted: Scripted) 
                          (f"localhost:{scripted.port}", "is registered already, as “Edge”")):  # fmt: skip
         response = admin.post(ADD, typed(name="Other", address_private=address))
         assert why in " ".join(response.context["form"].errors["address_private"])
-    assert scripted.uid != str(first.uid)  # the second hello has renamed it
-    assert jobs.work({"gateway_status": HANDLERS["gateway_status"]}) == 1
-    assert scripted.uid == str(first.uid)
+    assert scripted.uid == str(first.uid)  # the one that was meant for another has not renamed it
+    other = gateway(name="Moved", address_private=f"localhost:{scripted.port}")
+    assert "is registered already, as “Edge”" in checks.check(other)
+    other.refresh_from_db()
+    assert not other.public_key and scripted.uid == str(first.uid)
 
 
 def test_another_key_or_certificate_takes_it_offline_until_somebody_trusts_it(

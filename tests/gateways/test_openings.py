@@ -191,6 +191,15 @@ def test_a_cluster_by_sign_in_takes_the_gateway_that_one_came_by(scripted: Scrip
         assert choose(edges, two).gateways == (one,)
 
 
+def test_a_gateway_that_was_started_anew_a_moment_ago_is_asked_again(edge: Gateway, scripted: Scripted) -> None:
+    """A call to open is good for one program of the gateway; the broker finds out which one runs there now."""
+    scripted.started_at += 5
+    opened = open_tunnel(choose(edge), opening(), subject="launch:4")
+    assert [each["id"] for each in scripted.told("open")] == [opened.id]
+    assert Gateway.objects.get().started_at == scripted.started_at
+    assert Gateway.objects.get().is_up
+
+
 def test_a_cluster_of_all_opens_everywhere_with_one_token(scripted: Scripted, tls: tuple[Path, Path]) -> None:
     with listening(Scripted(tls, public_text(scripted.broker))) as second:
         one, two = registered(scripted), registered(second, name="Edge 2")
