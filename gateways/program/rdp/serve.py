@@ -135,6 +135,7 @@ async def up(visit: Visit, desktop: Desktop, talk: Conversation) -> Ending:
 async def down(visit: Visit, desktop: Desktop, talk: Conversation) -> Ending:
     """From the desktop to the browser; waits where the browser reads slowly. Raises Gone."""
     while True:
+        apart = not talk.shown
         try:
             data = await desktop.reader.read(READ_SIZE)
             begin = time.perf_counter()
@@ -150,9 +151,16 @@ async def down(visit: Visit, desktop: Desktop, talk: Conversation) -> Ending:
         if not data:
             return gone(talk)
         desktop.writer.writelines(moves.desktop)
-        await visit.send(b"".join(moves.browser))
+        for message in messages(moves.browser, apart):
+            await visit.send(message)
         if took > LONG:
             await asyncio.sleep(took)  # a desktop with much to crop leaves half of the time to the others
+
+
+def messages(packets: list[bytes], apart: bool) -> list[bytes]:
+    """What is sent at once. Until the desktop draws, each packet is a message: IronRDP 0.7.0 forgets what came in one
+    with the packet that ends the handshake."""
+    return packets if apart else [b"".join(packets)]
 
 
 async def drawn(talk: Conversation) -> Ending | None:

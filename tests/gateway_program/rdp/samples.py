@@ -67,6 +67,12 @@ def down(channel: int, data: bytes) -> bytes:
     return mcs.Sent(mcs.SEND_DOWN, 1002, channel, data).packet(data)
 
 
+def share(kind: int, data: bytes) -> bytes:
+    """Share data of a desktop."""
+    head = struct.pack("<HHH", 18 + len(data), 0x17, 1003)
+    return head + struct.pack("<IBBHBBH", 1, 0, 1, len(data), kind, 0, 0) + data
+
+
 def message(body: bytes, flags: int = 0x3) -> bytes:
     """A message on a virtual channel, in one chunk unless the flags say otherwise."""
     return struct.pack("<II", len(body), flags) + body

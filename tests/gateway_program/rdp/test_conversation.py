@@ -11,7 +11,7 @@ from gateways.program.rdp.framing import Frames
 from gateways.program.rdp.reading import Garbled
 from gateways.wire import Clipboard
 from tests.gateway_program.rdp import samples
-from tests.gateway_program.rdp.samples import FIRST, MAIN, down, message, up
+from tests.gateway_program.rdp.samples import FIRST, MAIN, down, message, share, up
 
 PASSWORD = "Süß3r-Secret"
 CLIPRDR, DRDYNVC, RDPDR = FIRST, FIRST + 1, FIRST + 2
@@ -264,12 +264,6 @@ def test_pieces_of_any_size_make_the_same_conversation() -> None:
     introduced = up(MAIN, samples.client_info())
     pieces += [talk.up(introduced[at : at + 1]) for at in range(len(introduced))]
     assert b"".join(packet for moves in pieces for packet in moves.desktop) == heard
-
-
-def share(kind: int, data: bytes) -> bytes:
-    """Share data of a desktop."""
-    head = struct.pack("<HHH", 18 + len(data), 0x17, 1003)
-    return head + struct.pack("<IBBHBBH", 1, 0, 1, len(data), kind, 0, 0) + data
 
 
 def test_the_desktops_last_words_are_kept() -> None:

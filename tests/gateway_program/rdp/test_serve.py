@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import socket
+import struct
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType
 
 from gateways.program import viewing
-from gateways.program.rdp import cleanpath, dial, serve, x224
+from gateways.program.rdp import cleanpath, dial, serve, updates, x224
 from gateways.program.sessions import By, Session
 from gateways.wire import Opening
 from tests.agent_program.xrdp_world import free_port
@@ -114,6 +115,22 @@ async def test_a_desktop_that_sends_nonsense_later_is_told_in_words(tmp_path: Pa
         session, socket = await working(here, desktop)
         await ends(session, "desktop", "The compatible viewer may show it")
         await over(socket)
+
+
+@in_loop
+async def test_until_the_desktop_draws_each_packet_is_a_message(tmp_path: Path) -> None:
+    """What a browser's IronRDP finds behind the last packet of the handshake, in one message, it forgets."""
+    font_map = samples.down(samples.MAIN, samples.share(40, struct.pack("<4H", 0, 0, 3, 4)))
+    drawn = updates.written(4, updates.SINGLE, bytes(100))
+
+    async def story(peer: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await peers.plain_until_info(peer, reader, writer)
+        writer.write(font_map + drawn)
+        await reader.read()
+
+    async with stage(tmp_path, "rdp", serve.serve) as here, peer(tmp_path, story) as desktop:
+        _session, socket = await working(here, desktop)
+        assert [(await socket.receive(PATIENCE)).data for _ in range(2)] == [font_map, drawn]
 
 
 @in_loop
