@@ -106,6 +106,7 @@ async def answered(request: web.Request, answer: aiohttp.ClientResponse, broker:
             await copied(answer, sent, gets_on)
             async with asyncio.timeout(STALLED):
                 await sent.write_eof()
+                await request.writer.drain()  # aiohttp does not wait at the end of a body whose length it knew
     except* (aiohttp.ClientError, TimeoutError, OSError):
         if request.transport is not None:  # either end is gone: the browser is to see that it is not all
             request.transport.abort()

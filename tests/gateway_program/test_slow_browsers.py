@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 import pytest
 from aiohttp import web
 
-from gateways.program import bodies, pages
+from gateways.program import bodies, house, pages
 from gateways.program.bodies import SMALL
 from gateways.program.broker import AT_A_TIME, Broker
 from gateways.program.pages import CROWD, Crowd
@@ -27,6 +28,7 @@ class Gate:
     """A gateway's pages on a socket, and the browsers before it."""
 
     port: int
+    server: web.Server
     open: list[asyncio.StreamWriter] = field(default_factory=list)
 
     async def come(self, address: str, head: str, start: bytes = b"") -> asyncio.StreamReader:
@@ -60,7 +62,8 @@ async def gateway(world: World, broker: Scripted, crowd: Crowd | None = None) ->
     runner = web.AppRunner(app, shutdown_timeout=0.1, lingering_time=0.1)
     await runner.setup()
     await web.TCPSite(runner, HERE, 0, backlog=512).start()
-    gate = Gate(runner.addresses[0][1])
+    assert runner.server is not None
+    gate = Gate(runner.addresses[0][1], runner.server)
     try:
         yield gate
     finally:
@@ -199,6 +202,42 @@ async def test_who_reads_slowly_makes_room_for_those_who_come(world: World, brok
         await until(lambda: len(crowd.readers) == 2, "both have begun")
         assert await gate.honest() == b"200 200"
         assert len(await broken(first)) < len(content)
+
+
+@pytest.mark.parametrize(("path", "says"), [("/viewer/v1/why", b"403"), ("/control/v1/status", b"408")])
+def test_who_does_not_say_what_they_want_of_us_makes_room(
+    world: World, broker: Scripted, monkeypatch: pytest.MonkeyPatch, path: str, says: bytes
+) -> None:
+    monkeypatch.setattr(house, "NEWCOMERS", 2)
+
+    @in_loop
+    async def story() -> None:
+        async with gateway(world, broker) as gate:
+            first, *others = [await gate.come(HERE, f"POST {path}", b"Content-Length: 9\r\n\r\n") for _ in range(3)]
+            async with asyncio.timeout(3):
+                assert (await first.read())[9:12] == says
+            assert not any(each.at_eof() for each in others)
+
+    story()
+
+
+@pytest.mark.parametrize("size", [60_000, 6_000_000])  # the gateway waits with the end of each, or amid the one
+def test_who_stops_reading_is_cut(world: World, broker: Scripted, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    monkeypatch.setattr(pages, "STALLED", 0.2)
+    content = b"x" * size
+    broker.page = lambda request: request.say(200, content)
+
+    @in_loop
+    async def story() -> None:
+        async with gateway(world, broker) as gate:
+            with socket.socket() as browser:
+                browser.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                browser.connect((HERE, gate.port))
+                browser.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * (6_000_000 // size))
+                await until(lambda: bool(gate.server.connections), "it has come")
+                await until(lambda: not gate.server.connections, "it is cut", 10)
+
+    story()
 
 
 async def broken(answer: asyncio.StreamReader) -> bytes:
