@@ -1,1 +1,4 @@
-"""Benchmarks: figures and ratios of one run on one machine. Nothing here is a test; `make bench` prints them all."""
+"""Benchmarks: figures and ratios of one run on one machine.
+
+`make bench` prints them all, and fails where a budget is missed (budgets.py).
+"""

@@ -1,4 +1,7 @@
-"""`make bench`, or `python -m bench offers`: each benchmark on a PostgreSQL of its own, figures on standard output."""
+"""`make bench`, or `python -m bench offers`: each benchmark on a PostgreSQL of its own, figures on standard output.
+
+It fails, and says which, where a budget was missed.
+"""
 
 import os
 import sys
@@ -8,6 +11,7 @@ from django.core.management import call_command
 from django.test.utils import setup_databases, setup_test_environment, teardown_databases
 
 import broker.celery  # noqa: F401 - what core.jobs.wake() sends goes through it
+from bench import budgets
 from tests import services
 
 NAMES = ("offers", "events", "endpoint", "lending", "reaction", "storm", "forwarding", "viewer", "first_frame", "fuzz")
@@ -37,3 +41,4 @@ def main(names: list[str]) -> None:
 
 if __name__ == "__main__":
     main(sys.argv[1:])
+    sys.exit(budgets.verdict())

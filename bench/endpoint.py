@@ -18,6 +18,7 @@ from django.db import connection
 
 from agents.keys import key_hash
 from agents.models import Agent, AgentEvent
+from bench import budgets
 from broker.connect import events
 from broker.core.clock import now
 from broker.embedded.programs import fetched
@@ -28,6 +29,7 @@ from tests.agents.server import free_port
 AGENTS = int(os.environ.get("AGENTS", "10000"))
 TALKERS = 400
 SECONDS = 8
+AT_LEAST = {10: 1_000, 1: 250}  # events a second, by how many come in one POST
 
 
 def fleet(count: int, folder: Path) -> list[str]:
@@ -117,6 +119,7 @@ def posts(port: int, pid: int, size: int, connections: int) -> None:
         f"p95 {said['p95'] * 1000:4.0f} ms, {spent:.2f} ms CPU each; "
         f"drained meanwhile {drained / SECONDS:5.0f}/s {said['other'] or ''}"
     )
+    budgets.at_least(AT_LEAST[size], f"accepted in POSTs of {size}", rate, "events/s")
     events.drain()
     AgentEvent.objects.all().delete()
 

@@ -15,6 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from playwright.sync_api import Page, sync_playwright
 
+from bench import budgets
 from tests.browser.conftest import CHROMIUM, QUIET
 from tests.browser.demo import Demo
 from tests.browser.viewer.conftest import People
@@ -48,7 +49,7 @@ def run() -> None:
             browser.close()
     median = statistics.median(took)
     spread = f"{min(took):.2f} to {max(took):.2f} s"
-    print(f"click to first picture: median {median:.2f} s of {TIMES} ({spread}), budget {BUDGET} s")
+    budgets.at_most(BUDGET, "click to first picture", median, f"s, the median of {TIMES} ({spread})")
 
 
 def trusting(stage: Stage) -> str:

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
 
+from bench import budgets
 from tests.embedded.running import free_port
 from tests.gateway_program.ports.forwarder import HOME, Forwarder, forwarder
 from tests.services import wait_for
@@ -89,7 +90,7 @@ def haproxy(port: int) -> Iterator[list[Way]]:
     """A way through haproxy; none, and it is said, where it is not installed."""
     program = shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin:/usr/bin")
     if program is None:
-        print("haproxy is not installed: no figure against it (apt-get install haproxy)")
+        budgets.judge(False, "haproxy is not installed: no figure against it (apt-get install haproxy)")
         yield []
         return
     with tempfile.TemporaryDirectory() as folder:
@@ -146,11 +147,12 @@ def speeds(ways: list[Way], connections: int) -> None:
     for name, found in told.items():
         pairs = [mine / direct for (mine, _), (direct, _) in zip(found, told["direct"], strict=True)]
         speed, share = statistics.median(each for each, _ in found), statistics.median(pairs)
-        short = " LESS THAN 0.70" if name == "splice" and share < AT_LEAST_DIRECT else ""
-        print(f"{name:10} {speed:8.0f} MB/s {per_cpu[name]:8.0f} MB per CPU-second {share:6.2f} x direct{short}")
+        print(f"{name:10} {speed:8.0f} MB/s {per_cpu[name]:8.0f} MB per CPU-second {share:6.2f} x direct")
+        if name == "splice":
+            budgets.at_least(AT_LEAST_DIRECT, f"speed, {connections} at once", share, "x direct")
     if "haproxy" in per_cpu:
         better = per_cpu["splice"] / per_cpu["haproxy"]
-        print(f"bytes per CPU-second {better:14.2f} x haproxy{' LESS THAN 2.0' * (better < AT_LEAST_HAPROXY)}")
+        budgets.at_least(AT_LEAST_HAPROXY, f"bytes per CPU-second, {connections} at once", better, "x haproxy")
 
 
 def idle(ours: Forwarder, port: int, engine: str) -> None:
@@ -164,8 +166,9 @@ def idle(ours: Forwarder, port: int, engine: str) -> None:
     each = (ours.memory() - before) / IDLE
     for client in clients:
         client.close()
-    heavy = " MORE THAN 10" if engine == "splice" and each > AT_MOST_IDLE else ""
-    print(f"{IDLE} idle sessions, {engine:8}    {each / 1000:8.1f} kB each{heavy}")
+    print(f"{IDLE} idle sessions, {engine:8}    {each / 1000:8.1f} kB each")
+    if engine == "splice":
+        budgets.at_most(AT_MOST_IDLE, f"one of {IDLE} idle sessions", each, "bytes")
 
 
 def run() -> None:

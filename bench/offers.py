@@ -6,6 +6,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from authservers.models import User
+from bench import budgets
 from broker.connect import offers
 from broker.core.clock import now
 from centers.models import Center, Desktop
@@ -14,6 +15,7 @@ from pools.models import Pool
 from tests import make
 
 DESKTOPS, POOLS = 100_000, 50
+LIMITS = {"centers": 50, "tags": 50, "attributes": 150}  # ms
 
 
 def estate() -> list[Center]:
@@ -82,4 +84,5 @@ def run() -> None:
     }
     for kind, pools in kinds.items():
         taken = time_of(f"{POOLS} pools by {kind}", person, make.policy(*pools))
+        budgets.at_most(LIMITS[kind], f"{POOLS} pools by {kind}", taken, "ms in the database")
         print(f"{'':32} {taken / one:8.1f} x one pool")

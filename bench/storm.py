@@ -11,11 +11,12 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from bench import budgets
 from tests.chaos.agents import Line
 from tests.chaos.site import CHAOS, site
 from tests.chaos.stories import SEED, Story, stories
 
-PEOPLE, MINUTE = 1_000, 60.0
+PEOPLE, MINUTE, CALLS = 1_000, 60.0, 60
 
 
 def storm(count: int) -> list[Story]:
@@ -36,7 +37,7 @@ def run(people: int = PEOPLE) -> None:
             here.live(CHAOS, Line(here.broker.agent_addresses), 10 * MINUTE)
             taken = sorted(here.watch.first[ref] - here.said_at[ref] for ref in here.said_at)
             print(f"{len(taken)} log-outs, over after      {time.monotonic() - began:8.1f} s")
-            print(f"Stop calls                       {here.watch.numbers['StopWorkspaces']:8}")
+            budgets.at_most(CALLS, "Stop calls", here.watch.numbers["StopWorkspaces"], "accepted")
             print(f"event to provider call, median   {taken[len(taken) // 2]:8.2f} s")
             print(f"event to provider call, p95      {taken[len(taken) * 95 // 100]:8.2f} s")
             print(f"memory of all processes          {here.broker.memory() / 1e6:8.0f} MB")

@@ -18,6 +18,7 @@ from typing import Any
 
 from aiohttp import ClientSession, ClientWebSocketResponse
 
+from bench import budgets
 from gateways.program.rdp import bitmaps, rle, serve, updates
 from tests.gateway_program.rdp import peers, samples
 from tests.gateway_program.rdp.bridge import ask
@@ -47,8 +48,7 @@ def noise() -> bytes:
 def run() -> None:
     """Print the figures."""
     cost = memory(SESSIONS)
-    print(f"a viewer session that was drawn to: {cost / 1024:.0f} kB of gateway memory ({SESSIONS} at a time)")
-    assert cost <= LARGEST_SESSION, f"more than {LARGEST_SESSION} bytes"
+    budgets.at_most(LARGEST_SESSION, "a viewer session that was drawn to", cost, f"bytes ({SESSIONS} at a time)")
     for name, packet in (("RemoteFX", PICTURE), ("bitmaps that fit", bitmap(64)), ("padded bitmaps", bitmap(63))):
         print(f"{name}: {asyncio.run(passed(packet)):.0f} MB/s to one browser, all parts on this machine")
     for name, packet in (("16 bits", bitmap(63)), ("32 bits, nothing but noise", noise())):
