@@ -17,13 +17,14 @@ from broker.core.context import current, working
 from gateways.checks import ask_for_check
 from gateways.closing import ended, mark, write
 from gateways.models import Gateway, Tunnel
-from gateways.status import Refused, Status, Told
+from gateways.status import Status, Told
 from gateways.wire import CALL_SECONDS, SKEW
 
 By = Tunnel.By
 LATE = timedelta(seconds=CALL_SECONDS + SKEW + 5)  # no word that is believed is older
 FINGERPRINT = re.compile("[0-9a-f]{64}")
-REFUSALS_LOGGED = 10  # of one heartbeat, each with its number
+REFUSALS_LOGGED = 10  # of one heartbeat, each with how many there were
+PROGRAMS = 2  # whose refusals we have counted: after a restart the last word of the one before may be late
 COLUMNS = (
     "used_at", "client_ip", "port", "bytes_in", "bytes_out", "connections", "certificate", "last_traffic_at",
     "closed_at", "close_reason", "closed_by", "told_at",
@@ -39,7 +40,7 @@ def heard(gateway: Gateway, status: Status, said_at: int, forward_to: str) -> li
     if newest:
         gone(row, status)
         learn(row, status, said_at, forward_to)
-    refusals(row, status.refused, said_at)
+    refusals(row, status)
     Gateway.objects.filter(pk=row.pk).update(heard_at=now())
     if row.state != Gateway.State.ONLINE:
         ask_for_check(row)  # it reaches us: does the other way work as well?
@@ -145,18 +146,20 @@ def gone(row: Gateway, status: Status) -> None:
         ended(each)
 
 
-def refusals(row: Gateway, refused: tuple[Refused, ...], said_at: int) -> None:
+def refusals(row: Gateway, status: Status) -> None:
     """Who was not let in goes to the log, once, and in few lines however many tried.
 
-    Once by the gateway's clock, which may have been put back: what it calls the future hides nothing that follows.
+    They are repeated until we have answered, and words may be late or come twice: what counts is their number in the
+    program that refused them, and no clock.
     """
-    latest = said_at + 1
-    known = row.refused_at if row.refused_at <= latest else 0.0
-    fresh = [each for each in refused if each.at > known]
+    seen: dict[float, int] = dict(row.refused_seen)
+    last = seen.pop(status.started_at, 0)
+    fresh = [each for each in status.refused if each.number > last]
     if not fresh:
         return
-    row.refused_at = min(max(each.at for each in fresh), latest)
-    row.save(update_fields=["refused_at"])
+    seen[status.started_at] = max(each.number for each in fresh)
+    row.refused_seen = list(seen.items())[-PROGRAMS:]
+    row.save(update_fields=["refused_seen"])
     counted = Counter((each.client_ip, each.why) for each in fresh)
     for (client, why), count in counted.most_common(REFUSALS_LOGGED):
         times = f" ({count} times)" if count > 1 else ""

@@ -81,7 +81,11 @@ class Gateway(models.Model):
     heard_at = models.DateTimeField(null=True, blank=True, help_text="When it last spoke of itself.")
     beat_at = models.BigIntegerField(default=0, help_text="Time of its newest heartbeat, by its own clock.")
     started_at = models.FloatField(default=0, help_text="Since when its program runs, by its own clock.")
-    refused_at = models.FloatField(default=0, help_text="Of the last refusal that is in our log, by its own clock.")
+    refused_seen = models.JSONField(
+        default=list,
+        blank=True,
+        help_text="[start of a program, number of its last refusal in our log], the newest two.",
+    )
     version = models.CharField(max_length=40, blank=True)
     forward_to = models.CharField("Forwarding to", max_length=255, blank=True)
     draining = models.BooleanField(default=False)

@@ -34,12 +34,13 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Somebody who was not let in."""
+    """Somebody who was not let in; `number` counts them since the program's start."""
 
     at: float
     why: str
     client_ip: str
     id: str
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,9 @@ def closed(said: Mapping[str, Any]) -> Told:
 
 def refused(said: Mapping[str, Any]) -> Refused:
     """One that did not come about."""
-    return Refused(moment(said, "at"), text(said, "why", 300), address(said), text(said, "id", 40))
+    return Refused(
+        moment(said, "at"), text(said, "why", 300), address(said), text(said, "id", 40), number(said, "number")
+    )
 
 
 def rows(said: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:

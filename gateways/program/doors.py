@@ -6,6 +6,7 @@ import json
 
 from aiohttp import web
 
+from gateways.program.gate import UNKNOWN
 from gateways.program.house import HOUSE, House
 from gateways.program.status import metrics
 from gateways.wire import Untrusted, verified
@@ -40,29 +41,26 @@ def may_read_figures(house: House, client: str) -> bool:
 
 
 async def why(request: web.Request) -> web.Response:
-    """Why the session of a token ended or was refused; for the page that had it, and for no other."""
+    """Why the session of a token ended or was refused: in words for whoever brings the token, and for nobody else.
+
+    Pages of every origin may read the answer (CORS): it is the token that is asked for, no cookie, and what a page
+    without one can read here, a WebSocket of any origin tells as well.
+    """
+    told = await answer_of(request)
+    headers = {"Access-Control-Allow-Origin": "*", "Cache-Control": "no-store"}
+    return web.json_response(told, status=403 if "error" in told else 200, headers=headers)
+
+
+async def answer_of(request: web.Request) -> dict[str, str]:
+    """`{"reason", "code"}`, or `{"error", "detail"}`."""
     house = request.app[HOUSE]
     try:
         async with house.newcomers.one(request.remote or ""), asyncio.timeout(WHY_SECONDS):
             told = json.loads(await request.read())
-        session_id = named(house, str(told["token"]))
+        reason, code = ending(house, named(house, str(told["token"])))
     except (ValueError, TypeError, KeyError, RecursionError, TimeoutError, Untrusted):
-        return web.json_response({"error": "bad_token", "detail": "No connection token that holds here."}, status=403)
-    origin, reason, code = ending(house, session_id)
-    answer = web.json_response({"reason": reason, "code": code}, headers={"Cache-Control": "no-store"})
-    return allow(answer, origin)
-
-
-async def may_ask_why(request: web.Request) -> web.Response:
-    """The browser's question before a page of another origin may ask."""
-    origin = request.headers.get("Origin", "")
-    answer = web.Response(status=204)
-    if request.app[HOUSE].registry.knows_origin(origin):
-        answer.headers["Access-Control-Allow-Methods"] = "POST"
-        answer.headers["Access-Control-Allow-Headers"] = "Content-Type"
-        answer.headers["Access-Control-Max-Age"] = "600"
-        allow(answer, origin)
-    return answer
+        return {"error": "bad_token", "detail": "The connection token does not hold at this gateway."}
+    return {"reason": reason, "code": code}
 
 
 def named(house: House, token: str) -> str:
@@ -72,21 +70,12 @@ def named(house: House, token: str) -> str:
     return str(verified(token, house.state.broker_key, [house.state.uid])["jti"])
 
 
-def ending(house: House, session_id: str) -> tuple[str, str, str]:
-    """The origin that may read it, the reason in words, and a code: what went wrong, or who ended or refused it."""
+def ending(house: House, session_id: str) -> tuple[str, str]:
+    """The reason in words, and a code: what went wrong, or who ended or refused it."""
     registry = house.registry
     if past := registry.past(session_id):
-        return past.opening.origin, past.reason, past.code or past.by or ""
+        return past.reason, past.code or past.by or ""
     live, refusal = registry.get(session_id), registry.turned_away(session_id)
-    origin = live.opening.origin if live else ""
     if refusal and not (live and live.used_at):
-        return origin, refusal.why, refusal.code
-    return (origin, "It is open.", "open") if live else ("", "This gateway does not know the session.", "unknown")
-
-
-def allow(answer: web.Response, origin: str) -> web.Response:
-    """Let a page of this origin read the answer (CORS); none where it is ""."""
-    answer.headers["Vary"] = "Origin"
-    if origin:
-        answer.headers["Access-Control-Allow-Origin"] = origin
-    return answer
+        return refusal.why, refusal.code
+    return ("It is open.", "open") if live else (UNKNOWN, "unknown")

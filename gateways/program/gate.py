@@ -11,6 +11,7 @@ from gateways.wire import Grant, Protocol, Untrusted, destination, read_token
 
 log = logging.getLogger(__name__)
 PACE, BURST = 10.0, 100.0  # refusals of strangers, who bring no token of ours, in a second; more are only counted
+UNKNOWN = "The gateway does not know this session: it may have been started anew meanwhile."
 Redeem = Callable[[str, str], Awaitable[bool]]  # session id, client's address: is it the first one, says the broker
 
 
@@ -60,7 +61,7 @@ class Gate:
             raise Refused(f"The session has ended: {past.reason}", "ended")
         session = self.registry.get(grant.id)
         if session is None:
-            raise Refused("This gateway does not know the session.", "unknown")
+            raise Refused(UNKNOWN, "unknown")
         if grant.protocol != protocol or session.opening.protocol != protocol:
             raise Refused("The connection token is for another kind of session.", "wrong_protocol")
         return session

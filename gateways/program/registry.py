@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from gateways.program.sessions import By, Session
@@ -34,13 +34,17 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Somebody who was not let in. `id` is that of the session, "" where none is known."""
+    """Somebody who was not let in. `id` is that of the session, "" where none is known.
+
+    `number` counts them since the start, so that the broker knows which it has heard of; the registry gives it.
+    """
 
     at: float
     why: str
     client_ip: str
     id: str = ""
     code: str = ""
+    number: int = 0
 
 
 @dataclass
@@ -86,12 +90,6 @@ class Registry:
         """The last refusal of one that lives or has lived, or None."""
         return self._turned_away.get(session_id)
 
-    def knows_origin(self, origin: str) -> bool:
-        """Whether any session, now or before, is for pages of this origin."""
-        return bool(origin) and any(
-            each.opening.origin == origin for known in (self._live, self._past) for each in known.values()
-        )
-
     def add(self, opening: Opening) -> Session:
         """Take an opening; it waits for who may come. Raises Full."""
         if self.draining:
@@ -136,8 +134,9 @@ class Registry:
 
     def refuse(self, refusal: Refusal) -> None:
         """Keep it for the broker."""
-        self.refused.append(refusal)
         self.totals.refused += 1
+        refusal = replace(refusal, number=self.totals.refused)
+        self.refused.append(refusal)
         if refusal.id in self._live or refusal.id in self._past:
             remember(self._turned_away, refusal.id, refusal)
         self.news.set()

@@ -51,7 +51,6 @@ def application(house: House, broker: Broker) -> web.Application:
     for protocol, serve in VIEWERS.items():
         app.router.add_get(f"/viewer/v1/{protocol}", serve, allow_head=False)
     app.router.add_post("/viewer/v1/why", doors.why)
-    app.router.add_options("/viewer/v1/why", doors.may_ask_why)
     app.router.add_get("/app/system/ping", doors.ping)
     app.router.add_get("/metrics", doors.figures)
     app.router.add_route("*", "/{page:.*}", pages.serve)

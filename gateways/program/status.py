@@ -21,7 +21,10 @@ def status(house: House, closed: Iterable[Session], refused: Iterable[Refusal]) 
         "closed": [
             {**told(each), "closed_at": each.closed_at, "reason": each.reason, "by": each.by} for each in closed
         ],
-        "refused": [{"at": each.at, "why": each.why, "client_ip": each.client_ip, "id": each.id} for each in refused],
+        "refused": [
+            {"at": each.at, "why": each.why, "client_ip": each.client_ip, "id": each.id, "number": each.number}
+            for each in refused
+        ],
     }
 
 

@@ -164,7 +164,7 @@ def test_three_missed_heartbeats_take_a_gateway_out_before_any_check(voice: Voic
 
 def test_refusals_are_logged_once_and_in_few_lines(voice: Voice) -> None:
     tries = [
-        {"at": 100.0 + n, "why": f"The token {n % 20} does not hold.", "client_ip": "192.0.2.9", "id": ""}
+        {"at": 100.0, "why": f"The token {n % 20} does not hold.", "client_ip": "192.0.2.9", "id": "", "number": n + 1}
         for n in range(500)
     ]
     for _ in range(2):
@@ -174,18 +174,47 @@ def test_refusals_are_logged_once_and_in_few_lines(voice: Voice) -> None:
     assert "(25 times)" in logged[0].message
 
 
-def test_a_gateway_whose_clock_was_put_back_still_has_its_refusals_logged(voice: Voice) -> None:
-    def tried(at: float, why: str) -> list[dict[str, Any]]:
-        return [{"at": at, "why": why, "client_ip": "192.0.2.9", "id": ""}]
+def tried(number: int, at: float = 0.0) -> dict[str, Any]:
+    """Somebody who was not let in."""
+    why = f"Refusal {number}."
+    return {"at": at or time.time(), "why": why, "client_ip": "192.0.2.9", "id": "", "number": number}
 
-    moment, logged = time.time(), LogEntry.objects.filter(event="gateway.refused")
-    voice.beats(at=moment, refused=tried(moment + 86_400, "Of tomorrow."))  # before its clock was put right
-    voice.beats(at=moment + 5, refused=tried(moment + 3, "Of today."))
-    assert logged.count() == 2
-    Gateway.objects.update(refused_at=moment + 40)
-    voice.beats(at=moment + 6, refused=tried(moment + 4, "Of a moment ago."))
-    voice.beats(at=moment + 7, refused=tried(moment + 4, "Of a moment ago."))
-    assert logged.count() == 3
+
+def logged() -> list[str]:
+    """The refusals in our log, in order."""
+    found = LogEntry.objects.filter(event="gateway.refused").order_by("pk")
+    return [each.partition(": ")[2] for each in found.values_list("message", flat=True)]
+
+
+def test_refusals_whose_heartbeat_comes_late_are_logged_once(voice: Voice) -> None:
+    """It was not answered in time, so the next one told the same and more; then it comes after all."""
+    moment = time.time()
+    voice.beats(at=moment, refused=[tried(1, moment - 30), tried(2, moment)])
+    voice.beats(at=moment - 30, refused=[tried(1, moment - 30)])
+    voice.beats(at=moment, refused=[tried(1, moment - 30), tried(2, moment)])
+    assert voice.post("hello", status(refused=[tried(2, moment), tried(3, moment)])).status_code == 200
+    assert logged() == ["Refusal 1.", "Refusal 2.", "Refusal 3."]
+
+
+def test_a_program_that_was_started_anew_counts_anew_and_the_last_word_of_the_one_before_may_be_late(
+    voice: Voice,
+) -> None:
+    later = STARTED_AT + 5
+    voice.beats(refused=[tried(1), tried(2)])
+    voice.beats(started_at=later, refused=[tried(1)])
+    voice.beats(refused=[tried(1), tried(2), tried(3)])
+    for _ in range(2):
+        voice.beats(started_at=later, refused=[tried(1), tried(2)])
+    assert logged() == ["Refusal 1.", "Refusal 2.", "Refusal 1.", "Refusal 3.", "Refusal 2."]
+    voice.beats(started_at=later + 5, refused=[tried(1)])
+    assert len(Gateway.objects.get().refused_seen) == 2
+
+
+def test_a_gateway_whose_clock_was_put_back_still_has_its_refusals_logged(voice: Voice) -> None:
+    moment = time.time()
+    voice.beats(at=moment, refused=[tried(1, moment + 86_400)])  # before its clock was put right
+    voice.beats(at=moment - 30, refused=[tried(2, moment - 30)])
+    assert logged() == ["Refusal 1.", "Refusal 2."]
 
 
 def test_a_renewed_certificate_is_pinned_by_a_signed_heartbeat(voice: Voice, edge: Gateway, scripted: Scripted) -> None:

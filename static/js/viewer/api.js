@@ -44,12 +44,12 @@ export async function askNotice(page) {
 const LATER = 300; // ms in which a gateway has written down what it has just told us
 const TRIES = 3;
 
-/** Why the session of a token ended or was refused: {reason, code}; empty where the gateway does not know, code "away"
+/** Why the session of a token ended or was refused: {reason, code}; empty where the gateway does not say it, code "away"
  *  where the browser does not reach it. */
 export async function askWhy(url, token) {
   for (let tried = 0; tried < TRIES; tried += 1) {
     const told = await whyNow(url, token);
-    if (told.code !== "open") return told.code === "unknown" ? { reason: "", code: "" } : told;
+    if (told.code !== "open") return told;
     await new Promise((resolve) => { setTimeout(resolve, LATER); });
   }
   return { reason: "", code: "" };
@@ -62,8 +62,8 @@ async function whyNow(url, token) {
       method: "POST", headers: { "Content-Type": "text/plain" }, body: JSON.stringify({ token }), credentials: "omit",
       signal: AbortSignal.timeout(3000),
     });
-    const told = response.ok ? await response.json() : {};
-    return { reason: told.reason ?? "", code: told.code ?? "" };
+    const told = await response.json().catch(() => ({}));
+    return { reason: told.reason ?? told.detail ?? "", code: told.code ?? told.error ?? "" };
   } catch {
     return { reason: "", code: "away" };
   }

@@ -6,7 +6,7 @@ import socket
 import threading
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.browser.viewer.conftest import People
 from tests.browser.viewer.screen import Screen
@@ -131,6 +131,26 @@ def test_when_a_gateway_dies_one_click_leads_to_the_same_session_through_another
         assert (stage.home / "through-one").read_text() == (stage.home / "through-another").read_text()
     finally:
         used.start()
+
+
+def test_a_gateway_that_was_started_anew_says_to_the_brokers_page_that_it_does_not_know_the_session(
+    people: People, stage: Stage
+) -> None:
+    """The page is of another origin than the gateway: the browser lets it read the answer all the same."""
+    people.trouble_expected = True
+    screen = people.opens(people.comes(stage.url))
+    screen.comes()
+    used = next(each for each in stage.gateways if each.log.count("session.used") > each.log.count("rdp.ended"))
+
+    def asked_a_moment_later(route: Route) -> None:
+        used.start()
+        route.continue_()
+
+    screen.page.route("**/viewer/v1/why", asked_a_moment_later, times=1)
+    used.end(signal.SIGKILL)
+    screen.says("The gateway does not know this session: it may have been started anew meanwhile.")
+    screen.button("Connect now").click()
+    screen.comes()
 
 
 def test_a_session_goes_on_while_the_broker_is_started_again(people: People, stage: Stage) -> None:
