@@ -26,8 +26,8 @@ class Gateway:
     """`python -m gateways.program` on a port that stays when it is started again."""
 
     def __init__(self, data: Path, broker: str, first_port: int) -> None:
-        self.data, self.port = data, free_port()
-        listen = ["--listen", f"127.0.0.1:{self.port}", "--ports", f"{first_port}-{first_port + 9}"]
+        self.data, self.port, self.ports = data, free_port(), range(first_port, first_port + 10)
+        listen = ["--listen", f"127.0.0.1:{self.port}", "--ports", f"{self.ports[0]}-{self.ports[-1]}"]
         more = ["--data", str(data / "state"), "--drain-seconds", "0"]
         self.command = [sys.executable, "-m", "gateways.program", "--broker", broker, *listen, *more]
         data.mkdir()
@@ -173,6 +173,7 @@ def configuration(stage: Stage) -> dict[str, Any]:
         ("Padded", "html5_screen", classic.port, classic.user),
         ("VNC", "html5_vnc", stage.vnc.port, "{USER}"),
         ("Shell", "html5_ssh", stage.shell.port, stage.shell.user),
+        ("Native", "rdp", desk.port, "{USER}"),
     ]
     keys = ("name", "protocol", "port", "user")
     return {
