@@ -18,8 +18,8 @@ from broker.core.clock import now
 from broker.core.db import assert_outside
 from broker.core.models import ref
 from centers.models import Desktop
-from gateways.models import Tunnel
-from gateways.services import Down, Opened, Way, close_tunnels, new_id, open_tunnel
+from gateways.models import Gateway, Tunnel
+from gateways.services import Down, Opened, Way, check, close_tunnels, new_id, open_tunnel
 from gateways.wire import TOKEN_SECONDS, Opening
 from plans.engine import Event
 from plans.models import ProtocolChoice
@@ -81,7 +81,7 @@ def port(launch: Launch, portal: PortalSession, taken: Taken, client_ip: str) ->
     may_come = Q(lease_until__gt=now()) | Q(used_at__isnull=False)
     before = Tunnel.objects.filter(may_come, subject=ref(launch), protocol="tcp", closed_at=None)
     standing = before.exclude(port=None).select_related("gateway").first()
-    if standing is not None and standing.gateway in taken.way.gateways:
+    if standing is not None and standing.gateway in taken.way.gateways and stands(standing):
         return taken.way.host, standing.port or 0
     coming(launch, portal)
     opening = Opening(
@@ -91,6 +91,14 @@ def port(launch: Launch, portal: PortalSession, taken: Taken, client_ip: str) ->
     )  # fmt: skip
     found = opened(launch, portal, taken.way, opening)
     return found.host, found.port
+
+
+def stands(row: Tunnel) -> bool:
+    """Whether a port's gateway is still there, and was not started anew: it may have died since we last heard of it."""
+    assert row.gateway is not None  # noqa: S101 - a way leads through one
+    check(row.gateway)
+    same = Gateway.objects.filter(pk=row.gateway.pk, state=Gateway.State.ONLINE, started_at=row.started_at)
+    return same.exists()
 
 
 def opened(launch: Launch, portal: PortalSession, way: Way, opening: Opening) -> Opened:

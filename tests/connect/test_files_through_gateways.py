@@ -2,19 +2,21 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from agents.models import Agent
 from broker.connect.models import Launch
 from broker.core.clock import now
+from gateways.keys import broker_public_key
 from gateways.models import Gateway, GatewayCluster, Tunnel
 from policies.models import Policy
 from tests import make
 from tests.connect.browser_way import Site, site
 from tests.connect.talker import Talker
-from tests.gateways.conftest import edge, scripted, tls
-from tests.gateways.scripted import Scripted
+from tests.gateways.conftest import edge, registered, scripted, tls
+from tests.gateways.scripted import Scripted, listening
 
 __all__ = ["edge", "scripted", "tls"]
 pytestmark = pytest.mark.django_db
@@ -69,6 +71,33 @@ def test_a_file_that_is_taken_twice_has_one_port_and_a_new_one_once_that_is_clos
     Tunnel.objects.update(lease_until=now())
     here.browser.get(address)
     assert len(here.gateway.told("open")) == 2
+
+
+def test_a_file_that_is_taken_again_names_another_gateway_where_the_first_has_died_or_was_started_anew(
+    here: Site, tls: tuple[Path, Path]
+) -> None:
+    cluster = GatewayCluster.objects.create(name="Both", balance="L")
+    Gateway.objects.update(cluster=cluster)
+    here.choose("rdp", gateway=None, cluster=cluster)
+    address = here.connect()
+    assert b"gw.example.test:20001" in here.browser.get(address).content
+    with listening(Scripted(tls, broker_public_key())) as other:
+        busy = registered(other, name="Other", address="other.example.test", cluster=cluster)
+        row = Tunnel.objects.get()
+        Tunnel.objects.bulk_create(Tunnel(**{**values(row), "gateway": busy, "token_id": str(n)}) for n in range(2))
+        assert b"gw.example.test:20001" in here.browser.get(address).content
+        assert len(here.gateway.told("open")) == 1
+        here.gateway.started_at += 1
+        assert b"gw.example.test:20001" in here.browser.get(address).content
+        assert len(here.gateway.told("open")) == 2
+        here.gateway.garbage = b"gone"
+        assert b"other.example.test:20001" in here.browser.get(address).content
+
+
+def values(row: Tunnel) -> dict[str, object]:
+    """What another one like it is made of."""
+    names = ("gateway_name", "subject", "user", "protocol", "destination", "opened_at", "lease_until")
+    return {**{name: getattr(row, name) for name in names}, "subject": "launch:0"}
 
 
 def test_a_gateway_that_is_down_gives_no_file_but_a_reason(here: Site) -> None:
