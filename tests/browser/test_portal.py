@@ -12,6 +12,8 @@ from tests.browser.visitors import Visitors, sign_in
 pytestmark = pytest.mark.browser
 GRANTED = hand.WORLD * 1000  # ms; a shared desktop's agent, new to the broker, first confirms the right to log on
 
+TOKENS = """() => performance.getEntriesByType("resource").filter(({name}) => name.endsWith("/token/")).length"""
+
 
 def test_an_impatient_double_click_gets_one_desktop_which_is_there_in_the_browser(
     visitors: Visitors, admin: Page
@@ -19,9 +21,13 @@ def test_an_impatient_double_click_gets_one_desktop_which_is_there_in_the_browse
     user = visitors.signs_in("alice", **visitors.through_the_gateway)
     user.get_by_role("button", name="Connect", exact=True).dblclick()
     hand.in_the_browser(user, GRANTED)
+    for _ in range(5):  # this desktop draws in one breath with the end of RDP's handshake, which a browser may miss
+        user.goto("/desktops/")
+        expect(user.get_by_role("button", name="Connect", exact=True)).to_have_count(0)
+        user.get_by_role("button", name="Reconnect").click()
+        hand.in_the_browser(user)
+        assert user.evaluate(TOKENS) == 1
     user.goto("/desktops/")
-    expect(user.get_by_role("button", name="Reconnect")).to_have_count(1)
-    expect(user.get_by_role("button", name="Connect", exact=True)).to_have_count(0)
     admin.goto("/resources/desktops/")
     assigned = admin.get_by_role("cell", name="Assigned Users").filter(has_text="Alice Andersson")
     expect(assigned).to_have_count(1)

@@ -92,8 +92,10 @@ export class Session {
     if (turn !== this.turn) return;
     const stood = this.engine ? performance.now() - this.since : 0;
     this.engine = null;
-    const why = await askWhy(told.url, told.token);
+    const answer = await askWhy(told.url, told.token);
     if (turn !== this.turn) return;
+    // Nobody has left here: where this page closed it, its viewer gave up.
+    const why = answer.code === "user" && !graceful ? { reason: "", code: "" } : answer;
     console.info("The desktop's connection ended:", words);
     if (stood > EARLY) this.lost = 0;
     const away = why.code === "away";
