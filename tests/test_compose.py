@@ -1,4 +1,4 @@
-"""docker-compose.yml and Dockerfile are not run here, so each word in them is held against the project."""
+"""No container engine takes part in tests, so each word of what is given to one is held against the project."""
 
 import importlib.util
 import re
@@ -102,6 +102,7 @@ def test_the_gateways_image_has_the_packed_program_and_nothing_of_the_broker() -
     assert (ROOT / packer).exists()
     assert re.findall(r"^COPY (.*)$", text.split("FROM")[-1], re.MULTILINE) == ["--from=build /wheel /wheel"]
     assert docker_words("CMD", "Dockerfile.gateway") == ["usher-gateway"]
+    check_command(docker_words("HEALTHCHECK .*CMD", "Dockerfile.gateway"))
     listen = load(["--broker", "https://a", "--listen", re.findall(r"USHER_GATEWAY_LISTEN=(\S+)", text)[0]])
     assert docker_words("EXPOSE", "Dockerfile.gateway") == [str(listen.port), f"{listen.first_port}-{listen.last_port}"]
     assert docker_words("VOLUME", "Dockerfile.gateway") == [str(listen.data)]

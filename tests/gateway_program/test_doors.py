@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateways.program import doors
+from gateways.program import doors, health
 from gateways.program.gate import Refused
 from tests.gateway_program.running import Answer, Program
 from tests.gateway_program.world import ORIGIN, World, house_of, opening
@@ -16,6 +16,18 @@ from tests.gateway_program.world import ORIGIN, World, house_of, opening
 def test_ping_says_ok_to_anybody(program: Program) -> None:
     answer = program.ask("GET", "/app/system/ping")
     assert (answer.status, answer.body) == (200, b"ok")
+
+
+def test_the_health_check_asks_the_gateway_of_the_same_settings(
+    program: Program, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = ["--broker", program.broker.url, "--listen"]
+    assert health.main([*told, f"127.0.0.1:{program.port}"]) == 0
+    assert health.main([*told, f"0.0.0.0:{program.port}"]) == 0
+    assert health.main([*told, f"127.0.0.2:{program.port}"]) == 1
+    assert health.main([*told, "nowhere"]) == 2
+    ok, again, away, wrong = capsys.readouterr().out.splitlines()
+    assert (ok, again, away.partition(":")[0], "--listen" in wrong) == ("ok", "ok", "no answer", True)
 
 
 def test_figures_are_for_this_machine(program: Program) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from gateways.program import health
 from gateways.program.drain import drained
 from tests.gateway_program.running import Program
 from tests.gateway_program.scripted import Scripted
@@ -65,6 +66,7 @@ def test_a_session_goes_on_until_its_user_ends_it_and_then_the_gateway_ends(pati
     patient.control("open", waiting.json())
     patient.process.send_signal(signal.SIGTERM)
     wait_for(lambda: patient.ask("GET", "/app/system/ping").status == 503, 3, "it drains")
+    assert health.main(["--broker", patient.broker.url, "--listen", f"127.0.0.1:{patient.port}"]) == 1
     client.sendall(b"still here")
     assert client.recv(10) == b"still here"
     refused = patient.control("open", opening().json())
