@@ -1,7 +1,6 @@
 """The real program before the real broker: registered, passed through, opened, used up, withdrawn, started anew."""
 
 import contextlib
-import json
 import re
 import socket
 import ssl
@@ -15,11 +14,14 @@ from urllib.parse import urlencode
 import pytest
 from pytest_django.live_server_helper import LiveServer
 
+from broker.core.models import LogEntry
 from gateways import checks
 from gateways.models import Gateway, GatewayCluster, Tunnel
+from gateways.program.rdp.cleanpath import FORBIDDEN, GENERAL
 from gateways.services import choose, close_tunnels, new_id, open_tunnel, token_for
 from gateways.wire import Opening
 from tests import make
+from tests.gateway_program.knocking import DOORS, desktop, knock, knocking
 from tests.gateway_program.running import Answer, Program
 from tests.gateway_program.scripted import Scripted
 from tests.gateway_program.world import ORIGIN
@@ -121,24 +123,6 @@ def opening(**fields: Any) -> Opening:
     return Opening(**{"id": new_id(), "origin": ORIGIN, "client_ip": HERE, **usual, **fields})
 
 
-def knock(program: Program, token: str) -> dict[str, Any]:
-    """The first answer of the viewer's endpoint to a page with this token."""
-    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
-    said = {"Host": "gateway", "Origin": ORIGIN, **upgrade, "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="}
-    lines = "".join(f"{name}: {value}\r\n" for name, value in said.items())
-    hello = json.dumps({"token": token}).encode()
-    with program.socket() as page, page.makefile("rb") as answers:
-        page.sendall(f"GET /viewer/v1/vnc HTTP/1.1\r\n{lines}\r\n".encode())
-        assert answers.readline().startswith(b"HTTP/1.1 101")
-        while answers.readline().strip():
-            pass
-        page.sendall(b"\x81\xfe" + len(hello).to_bytes(2, "big") + bytes(4) + hello)  # a text, its mask is 0
-        kind, size = answers.read(2)
-        assert kind == 0x81
-        told: dict[str, Any] = json.loads(answers.read(size if size < 126 else int.from_bytes(answers.read(2), "big")))
-        return told
-
-
 def test_a_person_signs_in_at_the_gateways_address(programs: list[Program]) -> None:
     (edge, *_), base = programs, f"https://{HERE}:{programs[0].port}"
     registered(edge, "Edge")
@@ -163,23 +147,33 @@ def test_a_token_is_good_once_and_at_this_gateway_alone(programs: list[Program])
     first, _second = (registered(each, name) for each, name in zip(programs, ("One", "Two"), strict=True))
     opened = open_tunnel(choose(first), opening(), subject="launch:4")
     token = token_for(opened)
-    assert "does not hold" in knock(programs[1], token)["error"]
-    assert "does not answer" in knock(programs[0], token)["error"]  # admitted: it is the desktop that is not there
-    assert "ended" in knock(programs[0], token)["error"]
+    assert "does not hold" in knock(programs[1], "vnc", token)["error"]
+    assert "does not answer" in knock(programs[0], "vnc", token)["error"]  # it is not there
+    assert "ended" in knock(programs[0], "vnc", token)["error"]
     wait_for(lambda: Tunnel.objects.get().closed_at is not None, 5, "the broker hears of the end")
     assert Tunnel.objects.get().used_at is not None
 
 
-def test_of_two_gateways_that_hold_an_opening_one_may_use_it(programs: list[Program]) -> None:
+def test_of_two_gateways_that_hold_an_opening_one_may_use_it_at_every_door(programs: list[Program]) -> None:
     cluster = GatewayCluster.objects.create(name="Both", address=HERE, balance=GatewayCluster.Balance.ALL)
     for each, name in zip(programs, ("One", "Two"), strict=True):
         registered(each, name, cluster)
-    opened = open_tunnel(choose(cluster), opening(), subject="launch:4")
-    assert len(opened.tunnels) == 2
-    token = token_for(opened)
-    answers = [knock(each, token)["error"] for each in programs]
-    assert "does not answer" in answers[0]
-    assert re.search("another gateway|has ended", answers[1])  # asked, or told before it could ask
+    for door in DOORS:
+        with desktop() as behind:
+            asked = opening(protocol=door, port=behind.port, login="alice", password="x")
+            opened = open_tunnel(choose(cluster), asked, subject="launch:4")
+            assert len(opened.tunnels) == 2
+            token, before = token_for(opened), len(programs[1].logged("session.refused"))
+            with knocking(programs[0], door, token):
+                wait_for(lambda behind=behind: behind.count == 1, 10, "the first one comes")  # type: ignore[misc]
+                answer = knock(programs[1], door, token)
+                assert answer.get("http") == FORBIDDEN if door == "rdp" else answer["code"] == "ended"
+                assert knock(programs[0], door, token).get("code") in (GENERAL, "used")
+            assert behind.count == 1
+            why = programs[1].logged("session.refused")[before]["why"]
+            assert re.search("another gateway|has ended", why)  # asked, or told before it could ask
+    told = LogEntry.objects.filter(event="gateway.refused")
+    wait_for(lambda: told.filter(message__contains="Two let nobody in").count() >= 1, 5, "the broker hears of it")
 
 
 def test_what_is_withdrawn_ends_within_a_second_and_what_lives_outlasts_the_brokers_absence(
