@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +16,7 @@ from broker.connect.models import Launch, PortalSession
 from broker.core.clock import now
 from broker.core.models import Job, LogEntry
 from centers.models import Desktop
+from gateways import opening
 from gateways.models import Gateway, GatewayCluster, Tunnel
 from gateways.wire import read_token
 from policies.models import Policy
@@ -85,6 +86,66 @@ def test_the_password_is_in_nothing_that_the_browser_gets_and_in_no_log(
         assert SECRET not in str(answer.headers) + str(answer.cookies)
     stored = repr([*LogEntry.objects.values(), *Job.objects.values(), *Tunnel.objects.values()])
     assert SECRET not in stored + caplog.text
+
+
+def says_no(here: Site, _monkeypatch: pytest.MonkeyPatch) -> None:
+    here.gateway.says["open"] = lambda told: (409, {"error": "full", "detail": "The gateway has 2000 sessions."})
+
+
+def babbles(here: Site, _monkeypatch: pytest.MonkeyPatch) -> None:
+    here.gateway.garbage = b"<html>"
+
+
+def is_away(here: Site, _monkeypatch: pytest.MonkeyPatch) -> None:
+    Gateway.objects.update(address_private="127.0.0.1:9")
+
+
+def breaks(here: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_args: Any) -> None:
+        raise RuntimeError("a mistake of ours")
+
+    monkeypatch.setattr(opening, "control", broken)
+    here.browser.raise_request_exception = False
+
+
+@pytest.mark.parametrize(
+    ("trouble", "status"), [(None, 200), (says_no, 503), (babbles, 503), (is_away, 503), (breaks, 500)]
+)
+def test_a_typed_password_is_in_no_log_and_no_answer_whatever_becomes_of_it(
+    here: Site,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+    trouble: Callable[[Site, pytest.MonkeyPatch], None] | None,
+    status: int,
+) -> None:
+    caplog.set_level("DEBUG")
+    here.connect()
+    if trouble:
+        trouble(here, monkeypatch)
+    typed = [{"password": "planted-Own1"}, {"login": "LAB\\root", "password": "planted-Other1"}]
+    answers = [here.token(**each) for each in typed]
+    assert answers[0].status_code == status  # the second one may find the gateway out of the choice
+    answers.append(here.token(refused="1"))
+    shown = "".join(f"{each.content.decode()} {each.headers} {each.cookies}" for each in answers)
+    stored = repr(
+        [*LogEntry.objects.values(), *Job.objects.values(), *Tunnel.objects.values(), *Launch.objects.values()]
+    )
+    told = shown + stored + caplog.text + capfd.readouterr().err
+    assert "planted" not in told and SECRET not in told
+    assert ("a mistake of ours" in told) == (trouble is breaks)
+
+
+def test_no_address_holds_a_token(here: Site, caplog: pytest.LogCaptureFixture) -> None:
+    """It is in the answer's body and in the first message of a WebSocket, never in a URL, a header or a log."""
+    caplog.set_level("DEBUG")
+    page = here.browser.get(here.connect())
+    answer = here.token()
+    token, url = answer.json()["token"], answer.json()["url"]
+    assert url == "wss://gw.example.test/viewer/v1/rdp"
+    assert token not in page.content.decode() + str(page.headers) + str(answer.headers) + caplog.text
+    assert token not in repr([*LogEntry.objects.values(), *Job.objects.values(), *Tunnel.objects.values()])
+    assert here.browser.get(f"/launches/{here.launch().pk}/token/?token={token}").status_code == 405
 
 
 def test_each_request_is_a_new_opening(here: Site) -> None:

@@ -1,5 +1,6 @@
 """A day with a desktop in the browser: the seed's chapter 7, at the gateway's address, on a real one."""
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -18,6 +19,7 @@ from tests.services import wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 SOON = 10  # seconds
+JWT = re.compile(rb"eyJ[\w-]+\.eyJ[\w-]+\.[\w-]+")
 FETCHED = """() => performance.getEntriesByType("resource").some(
   ({name, responseEnd}) => name.endsWith("ironrdp.wasm") && responseEnd)"""
 
@@ -58,7 +60,12 @@ def test_a_day_with_a_desktop(desk: tuple[Screen, Wire], stage: Stage) -> None:
     screen.types("echo $$ > second")
     assert written(stage.home / "second") == written(stage.home / "first")
     assert [where for where, _ in wire.chunks if where == "websocket"]
-    assert not any(form in stage.logs().encode() for form in forms(stage.password))
+    logs = stage.logs()
+    assert not any(form in logs.encode() for form in forms(stage.password))
+    wire.read()
+    tokens = JWT.findall(b"\n".join(chunk for _, chunk in wire.chunks))
+    assert len(set(tokens)) >= 2 and any("/viewer/v1/rdp" in each for each in wire.addresses())
+    assert not JWT.findall("\n".join([*wire.addresses(), logs]).encode())
 
 
 def copied_both_ways(screen: Screen, stage: Stage) -> None:

@@ -21,6 +21,7 @@ class Wire:
         self.page.on("response", lambda answer: self.answers.append(answer))
         log: CDPSession = self.page.context.new_cdp_session(self.page)
         log.send("Network.enable")
+        log.on("Network.webSocketCreated", lambda event: self.chunks.append((event["url"], event["url"].encode())))
         for direction in ("Sent", "Received"):
             log.on(f"Network.webSocketFrame{direction}", self._frame)
 
@@ -42,6 +43,10 @@ class Wire:
             except Error:
                 self.chunks.append((answer.url, said))
         self.answers.clear()
+
+    def addresses(self) -> list[str]:
+        """Every URL that was asked for, those of WebSockets too."""
+        return [where for where, _chunk in self.chunks if where != "websocket"]
 
     def forget(self) -> None:
         """What was until now does not count."""
