@@ -90,6 +90,24 @@ def test_a_forwarded_port_listens_while_its_session_lives(program: Program) -> N
         socket.create_connection(("127.0.0.1", port), 2)
 
 
+def test_a_forwarded_port_that_was_used_is_closed_when_nobody_is_there_any_more(program: Program) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as desktop:
+        asked = opening(protocol="tcp", host="127.0.0.1", port=desktop.getsockname()[1], client_ip="", seconds=1)
+        port = program.control("open", asked.json()).told["port"]
+        with socket.create_connection(("127.0.0.1", port), 2) as client:
+            client.sendall(b"hello")
+            served, _ = desktop.accept()
+            with served:
+                assert served.recv(5) == b"hello"
+    heard = program.broker.wait_heard(
+        lambda heard: any(each["id"] == asked.id for each in heard.told["closed"]), "the end is told", 5
+    )
+    (ended,) = [each for each in heard.told["closed"] if each["id"] == asked.id]
+    assert (ended["reason"], ended["bytes_in"]) == ("Nobody was connected for 1 seconds.", 5)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), 2)
+
+
 def signed(program: Program, name: str = "status", body: bytes = b"{}", **claims: Any) -> Answer:
     """A call whose claims are told; `None` leaves one out."""
     call = Call("POST", f"/control/v1/{name}", body)

@@ -166,3 +166,10 @@ def listens(port: int, host: str = HOME) -> bool:
     with socket.socket() as probe:
         probe.settimeout(2)
         return probe.connect_ex((host, port)) == 0
+
+
+def pipes_of(here: Stage) -> Pipes:
+    """The pool of the engine."""
+    engine = here.ports.terms.engine
+    assert isinstance(engine, Splice)
+    return engine.pipes

@@ -3,12 +3,14 @@
 import asyncio
 import resource
 import socket
+from itertools import pairwise
 
 import pytest
 
 from gateways.program.ports import listener
 from gateways.program.ports.limits import Limits
 from gateways.program.ports.refusals import AGAIN, Refusals
+from gateways.program.ports.splice import SpliceLink
 from gateways.program.registry import Refusal
 from gateways.program.sessions import Session
 from tests.gateway_program.ports.stage import HOME, OTHER, Stage, stage, turns, until
@@ -146,6 +148,38 @@ def test_a_thousand_half_open_connections_hold_eight_places_and_no_others_up() -
     asyncio.run(play())
 
 
+def test_both_ends_count_as_gone_when_they_have_been_silent_for_the_kernel() -> None:
+    async def play() -> None:
+        async with stage("splice", limits=Limits(silent=40)) as here:
+            await here.talk(here.open())
+            ((connection,),) = [each.connections for each in here.ports.leases]
+            assert isinstance(connection.link, SpliceLink)
+            for each in (connection.link.client, connection.link.desktop):
+                assert each.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+                kept = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT, socket.TCP_USER_TIMEOUT)
+                assert [each.getsockopt(socket.IPPROTO_TCP, option) for option in kept] == [20, 5, 4, 40_000]
+
+    asyncio.run(play())
+
+
+def test_of_a_crowd_only_some_are_let_in_before_others_have_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "TURNS", 2)
+
+    async def play() -> None:
+        async with stage() as here:
+            session, seen = here.open(connections=8), [0]
+            crowd = [socket.create_connection((HOME, session.port), 5) for _ in range(8)]
+            async with asyncio.timeout(5):
+                while seen[-1] < len(crowd):
+                    await asyncio.sleep(0)
+                    seen.append(session.connections)
+            assert max(after - before for before, after in pairwise(seen)) == 2
+            for each in crowd:
+                each.close()
+
+    asyncio.run(play())
+
+
 def test_a_desktop_that_is_not_there_is_told_and_the_client_reset() -> None:
     async def play() -> None:
         async with stage() as here:
@@ -179,7 +213,7 @@ def test_a_desktop_that_takes_too_long_is_given_up() -> None:
 
 
 def test_out_of_files_it_pauses_and_goes_on(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr(listener, "PAUSE", 0.01)
+    monkeypatch.setattr(listener, "PAUSE", 0.2)
 
     async def play() -> None:
         async with stage() as here:
@@ -191,7 +225,8 @@ def test_out_of_files_it_pauses_and_goes_on(monkeypatch: pytest.MonkeyPatch, cap
             try:
                 await asyncio.get_running_loop().sock_connect(client, (HOME, session.port))
                 await until(lambda: "port.accept" in caplog.text, "it is out of them")
-                assert session.connections == 0
+                await turns()
+                assert (caplog.text.count("port.accept"), session.connections) == (1, 0)
             finally:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
             await until(lambda: session.connections == 1, "it goes on")
@@ -215,6 +250,15 @@ def test_the_same_refusal_is_told_again_only_after_a_while_and_floods_are_not_pa
     clock.at += 1
     refusals.note("No.", "192.0.2.9")
     assert told[-1].client_ip == "192.0.2.9"
+
+
+def test_of_what_was_told_only_so_much_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateways.program.ports.refusals.REMEMBERED", 10)
+    clock, told = Clock(), list[Refusal]()
+    refusals = Refusals(told.append, clock)
+    for number in range(50):
+        refusals.note("No.", f"192.0.2.{number}")
+    assert (len(told), len(refusals._told)) == (50, 10)
 
 
 def test_a_clock_that_is_put_back_silences_no_refusal() -> None:

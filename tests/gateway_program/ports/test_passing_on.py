@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 
 from gateways.program.ports.engines import engine_named
-from gateways.program.ports.pipes import Pipes
-from gateways.program.ports.splice import Splice
+from gateways.program.server import build
 from gateways.program.settings import BadSettings, load
-from tests.gateway_program.ports.stage import HOME, Stage, echo, stage, until
+from tests.gateway_program.ports.stage import HOME, pipes_of, stage, until
 
 ENGINES = ("splice", "no pipe left", "streams")
 MANY = 8_000_000
@@ -197,6 +196,27 @@ def test_it_may_end_while_the_desktop_is_dialled_or_in_the_first_callback(engine
     asyncio.run(play())
 
 
+def test_a_desktop_that_is_being_dialled_is_let_go_when_the_session_ends() -> None:
+    async def play() -> None:
+        async with stage() as here:
+            with socket.create_server((HOME, 0), backlog=0) as full:
+                waiting = [socket.socket() for _ in range(3)]
+                for each in waiting:  # nobody accepts: from now on the kernel drops who knocks
+                    each.setblocking(False)
+                    each.connect_ex(full.getsockname())
+                session = here.open(port=full.getsockname()[1])
+                before = open_files()
+                _, writer = await here.connect(session)
+                await until(lambda: session.connections == 1, "it is let in")
+                session.close("Not any more.", "broker", here.clock())
+                writer.close()
+                await until(lambda: open_files() < before, "neither end is left, and nobody listens", 2)
+                for each in waiting:
+                    each.close()
+
+    asyncio.run(play())
+
+
 def test_who_does_not_read_holds_up_nobody_else(engine: str) -> None:
     async def pours(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if await reader.readexactly(4) == b"pour":
@@ -221,49 +241,6 @@ def test_who_does_not_read_holds_up_nobody_else(engine: str) -> None:
             assert await asyncio.wait_for(reader.read(-1), 5) == b"quick"
             assert stuck.bytes_out < 50_000_000
             client.close()
-
-    asyncio.run(play())
-
-
-@pytest.mark.skipif(not hasattr(os, "splice"), reason="This system has no splice.")
-def test_pipes_are_held_only_while_bytes_are_in_flight() -> None:
-    async def play() -> None:
-        async with stage("splice") as here:
-            session = here.open()
-            for _ in range(8):
-                await here.talk(session)
-            assert pipes_of(here).out == 0
-
-    asyncio.run(play())
-
-
-@pytest.mark.skipif(not hasattr(os, "splice"), reason="This system has no splice.")
-def test_clients_who_do_not_read_hold_all_pipes_and_everybody_else_goes_on() -> None:
-    async def pours(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if await reader.readexactly(4) == b"pour":
-            while True:
-                writer.write(bytes(65_536))
-                await writer.drain()
-        await echo(reader, writer)
-
-    async def play() -> None:
-        async with stage("splice", pours) as here:
-            pipes = pipes_of(here)
-            pipes.limit = 2
-            earlier = await here.connect(here.open())
-            stuck = here.open()
-            clients = [socket.create_connection((HOME, stuck.port), 5) for _ in range(3)]  # nobody reads from them
-            for each in clients:
-                each.sendall(b"pour")
-            await until(lambda: pipes.out == 2, "they hold all that there are")
-            for reader, writer in (earlier, await here.connect(here.open())):
-                said = os.urandom(300_000)
-                writer.write(b"echo" + said)
-                assert await asyncio.wait_for(reader.readexactly(len(said)), 5) == said
-            assert stuck.connections == 3
-            for each in clients:
-                each.close()
-            await until(lambda: pipes.out == 0, "the pipes are back")
 
     asyncio.run(play())
 
@@ -296,6 +273,19 @@ def test_the_engine_is_a_choice_by_name() -> None:
     assert load(["--broker", "https://desk.example.test", "--engine", "streams"]).engine == "streams"
 
 
+def test_the_program_forwards_as_its_settings_say(tmp_path: Path) -> None:
+    said = ["--broker", "https://desk.example.test", "--data", str(tmp_path), "--listen", "127.0.0.9:443"]
+
+    async def play() -> None:
+        gateway = build(load([*said, "--ports", "20007-20009", "--engine", "streams"]))
+        ports = gateway.ports
+        assert (ports.terms.engine.name, ports.host, [*ports.range]) == ("streams", "127.0.0.9", [20007, 20008, 20009])
+        ports.refusals.note("No.", "192.0.2.1")
+        assert [each.why for each in gateway.house.registry.refused] == ["No."]
+
+    asyncio.run(play())
+
+
 def test_a_system_without_splice_has_streams(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "splice", raising=False)
     assert engine_named("auto").name == "streams"
@@ -312,10 +302,3 @@ def plug(writer: asyncio.StreamWriter) -> None:
     """Let its abort be an RST."""
     linger = struct.pack("ii", 1, 0)
     writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-
-
-def pipes_of(here: Stage) -> Pipes:
-    """The pool of the engine."""
-    engine = here.ports.terms.engine
-    assert isinstance(engine, Splice)
-    return engine.pipes

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -149,6 +150,52 @@ def test_a_port_rests_before_somebody_else_is_given_it_unless_there_is_no_other(
     asyncio.run(play())
 
 
+def test_of_many_ports_those_that_have_rested_are_given_first() -> None:
+    async def play() -> None:
+        async with stage(ports=20) as here:
+            sessions = [here.open() for _ in range(20)]
+            for each in sessions[:10]:
+                each.close("Released.", "broker", here.clock())
+            here.passes(30)
+            for each in sessions[10:]:
+                each.close("Released.", "broker", here.clock())
+            here.passes(REST - 30)
+            assert {here.open().port for _ in range(10)} == {each.port for each in sessions[:10]}
+
+    asyncio.run(play())
+
+
+def test_a_port_that_the_broker_names_has_to_be_of_the_range_and_free() -> None:
+    async def play() -> None:
+        async with stage() as here:
+            port = here.ports.range[3]
+            session = here.open(listen=port)
+            assert session.port == port and await scanned(here) == {port}
+            for named in (port, here.ports.range[-1] + 1):
+                with pytest.raises(NoPort, match=f"Port {named} is not free here"):
+                    here.open(listen=named)
+            session.close("Released.", "broker", here.clock())
+            with pytest.raises(NoPort, match="not free"):
+                here.open(listen=port)  # who was led there may still try
+            here.passes(REST)
+            assert here.open(listen=port).port == port
+
+    asyncio.run(play())
+
+
+@pytest.mark.skipif(not Path("/proc/net/if_inet6").exists(), reason="this system has no IPv6")
+def test_listening_for_both_kinds_of_addresses_the_filter_knows_them_as_they_are_written() -> None:
+    async def play() -> None:
+        async with stage() as here:
+            here.ports.host = "::"
+            session = here.open(client_ip=HOME)
+            await here.talk(session)
+            assert session.client_ip == HOME
+            assert await here.refused(session, OTHER)
+
+    asyncio.run(play())
+
+
 def test_a_port_that_another_program_holds_is_passed_over() -> None:
     async def play() -> None:
         async with stage(ports=2) as here:
@@ -175,8 +222,11 @@ def test_a_lease_that_was_used_stays_while_somebody_is_there_and_waits_a_while_f
             writer.close()
             await until(lambda: session.connections == 0, "the client has left")
             here.passes(59)
-            await here.connect(session)  # says nothing: that is no use
+            silent, waits = await here.connect(session), await here.connect(session)  # they say nothing: that is no use
+            silent[1].close()
+            await until(lambda: session.connections == 1, "one of them has left")
             here.passes(1)
+            assert not waits[0].at_eof()
             assert (session.reason, session.by) == ("Nobody was connected for 60 seconds.", "user")
             assert not listens(session.port)
 
