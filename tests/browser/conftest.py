@@ -18,6 +18,7 @@ QUIET = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
+HURRIED = {"pending": 6.0, "starting": 4.0, "stopping": 3.0, "describe_lag": 1.0, "power_lag": 0.5}  # seconds
 FAILED = pytest.StashKey[bool]()
 # Playwright leaves its event loop in this thread for the rest of the run; the database is none the worse for it.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
@@ -43,8 +44,9 @@ def browser_type_launch_args() -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def demo(browser: Browser) -> Iterator[Demo]:
-    """The demo, started once, ended by Ctrl-C."""
+    """The demo, started once, ended by Ctrl-C. Its AWS is in a hurry: what it shows must not take long."""
     with running_demo() as started:
+        started.aws.timings(**HURRIED)
         yield started
 
 

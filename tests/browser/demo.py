@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from broker.demo.aws.remote import Remote
+
 PROJECT = Path(__file__).resolve().parents[2]
 READY_WITHIN, ENDED_WITHIN = 150, 10  # seconds; ready: a cold start of two cores that others use, too
 _OURS = re.compile(r"USHER_|AWS_|DJANGO_|PYTEST_|(DATA|PORT|BIND)$")
@@ -28,6 +30,11 @@ class Demo:
     data: Path
     url: str
     card: dict[str, Any]
+
+    @property
+    def aws(self) -> Remote:
+        """The simulated account's other side."""
+        return Remote(self.card["aws"]["endpoint"])
 
     def password(self, name: str) -> str:
         """Of one of the accounts that the start prints; everybody else's is that of the users."""

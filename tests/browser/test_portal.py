@@ -1,11 +1,13 @@
 """The web client as people meet it: signing in and not, one click or two, being signed out."""
 
 import re
+from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser import hand
+from tests.browser.demo import Demo
 from tests.browser.fitness import troubles
 from tests.browser.visitors import Visitors, sign_in
 
@@ -56,7 +58,18 @@ def test_a_shared_desktop_lets_one_in_and_the_other_waits_until_it_is_free(visit
     release(farid)
 
 
-def test_the_steps_can_be_followed_and_cancelled_and_tell_a_screen_reader(visitors: Visitors) -> None:
+@pytest.fixture
+def starting_takes_a_minute(demo: Demo) -> Iterator[None]:
+    """Longer than all that somebody wants to look at meanwhile."""
+    before = demo.aws.timings()
+    demo.aws.timings(starting=60)
+    yield
+    demo.aws.timings(**before)
+
+
+def test_the_steps_can_be_followed_and_cancelled_and_tell_a_screen_reader(
+    visitors: Visitors, starting_takes_a_minute: None
+) -> None:
     carol = visitors.signs_in("carol")
     carol.get_by_role("button", name="Reconnect").click()
     steps = carol.get_by_role("listitem").filter(has=carol.locator("[data-at]"))
