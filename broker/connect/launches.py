@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from django.db import transaction
 
-from agents.services import agent_of
+from agents.services import agent_of, is_silent
 from broker.connect import another, power, rights, steps, tunnels, zones
 from broker.connect.happenings import Happening, happened
 from broker.connect.inventory import save_observed
@@ -168,9 +168,15 @@ def start_refused(launch: Launch, desktop: Desktop) -> str:
 
 
 def agent_is_back(launch: Launch, desktop: Desktop) -> bool:
-    """Heard since the launch began, or never seen at all, or waited for long enough."""
+    """Heard since the launch began, or never seen at all, or waited for long enough.
+
+    Of a desktop that did not have to be started it is enough that its agent is not silent: the next heartbeat may be
+    half a minute away.
+    """
     agent = agent_of(desktop)
     if agent is None or (agent.last_seen and agent.last_seen >= launch.started_at):
+        return True
+    if Step.STARTING not in launch.times and not is_silent(agent):
         return True
     waited = launch.step == Step.WAITING and overdue(launch)
     return waited or Step.OPENING in launch.times

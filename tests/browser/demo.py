@@ -61,7 +61,7 @@ def running_demo() -> Iterator[Demo]:
     data = Path(tempfile.mkdtemp(prefix="usher-browser-"))
     data.chmod(0o711)
     ports = {name: str(free_port()) for name in ("PORT", "AGENT_PORT", "GATEWAY_PORT")}
-    told = {**environment(), "DATA": str(data), **ports, "PYTHONUNBUFFERED": "1"}
+    told = {**environment(), "DATA": str(data), **ports, "PYTHONUNBUFFERED": "1", "USHER_SETTLE_SECONDS": "3"}
     command = [sys.executable, "-m", "broker.embedded", "demo"]
     with (data / "said").open("w") as said:
         process = subprocess.Popen(

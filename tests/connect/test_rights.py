@@ -99,6 +99,25 @@ def test_no_file_before_the_agent_has_confirmed_the_right(site: World) -> None:
     assert "shared" in browser.get("/desktops/").content.decode().lower()
 
 
+def test_nobody_waits_for_the_next_heartbeat_of_a_running_desktop(site: World) -> None:
+    agent_on(shared(site))
+    site.shift(20)
+    presses(site)
+    site.shift(2)
+    site.work()
+    assert [each.type for each in asked(shared(site))] == ["grant"]
+
+
+def test_an_agent_that_is_silent_is_waited_for_before_it_is_asked(site: World) -> None:
+    agent_on(shared(site))
+    site.shift(100)
+    _, launch = presses(site)
+    site.shift(2)
+    site.work()
+    launch.refresh_from_db()
+    assert (launch.step, asked(shared(site))) == ("waiting_for_agent", [])
+
+
 def test_a_confirmed_right_makes_the_next_connect_go_straight_to_the_file(site: World) -> None:
     agent_on(shared(site))
     browser, launch = presses(site)
