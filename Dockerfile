@@ -7,7 +7,7 @@ RUN npm ci
 
 FROM python:3.13-slim
 
-RUN useradd --system --uid 10001 --home-dir /app --shell /usr/sbin/nologin usher
+RUN useradd --uid 10001 --home-dir /app --shell /usr/sbin/nologin usher
 WORKDIR /app
 COPY . .
 # Editable: templates/, static/ and manage.py stay where they are. No `demo`: the simulated world is not for production.
@@ -19,4 +19,4 @@ RUN python -m broker.vendor && rm -r node_modules
 USER usher
 ENV PYTHONUNBUFFERED=1 DJANGO_SETTINGS_MODULE=broker.settings
 EXPOSE 8000 8080
-CMD ["gunicorn", "broker.wsgi", "--bind", "0.0.0.0:8000", "--worker-class", "gthread", "--workers", "2", "--threads", "8"]
+CMD ["gunicorn", "broker.wsgi", "--bind", "0.0.0.0:8000", "--worker-class", "gthread", "--workers", "2", "--threads", "8", "--no-control-socket"]

@@ -63,13 +63,13 @@ def accept(request: HttpRequest, told: str) -> None:
     """Note on the request who passed it on, for whom, and under which address. Raises Untrusted."""
     gateway = calls.known(forwarded_by(told))
     call = Call(str(request.method), raw_path(request))
-    client = check_forward(told, public_key(gateway.public_key), call, at=now().timestamp())
-    if not is_address(client):
+    visit = check_forward(told, public_key(gateway.public_key), call, at=now().timestamp())
+    if not is_address(visit.client):
         raise Untrusted("it does not say from where it comes")
-    host = request.META.get("HTTP_X_FORWARDED_HOST", "")
+    host = visit.host
     if not is_name_of(gateway, host):
         raise Untrusted(f"“{host}” is not its public address, which is “{gateway.address}” (Setup > Gateways)")
-    request.META[GATEWAY_CLIENT] = client
+    request.META[GATEWAY_CLIENT] = visit.client
     request.META["wsgi.url_scheme"] = "https"  # gateways speak nothing else
     request.META["HTTP_HOST"] = host
     request.get_host = lambda: host  # type: ignore[method-assign]  # checked here: ALLOWED_HOSTS knows no gateways

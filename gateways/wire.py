@@ -22,7 +22,7 @@ CALL_SECONDS = 30  # how long a signed call is good for, from its `iat`
 TOKEN_SECONDS = 60  # how long a connection token is
 SKEW = 60  # seconds by which the two clocks may differ
 SCHEME = "Usher "  # of the Authorization header of calls
-FORWARD_HEADER = "X-Usher-Gateway"  # names the gateway and the true client address on forwarded pages
+FORWARD_HEADER = "X-Usher-Gateway"  # on forwarded pages: the gateway, and the Visit
 
 Protocol = Literal["rdp", "screen", "vnc", "ssh", "tcp"]
 Clipboard = Literal["none", "in", "out", "both"]
@@ -164,10 +164,18 @@ def check_body(claims: Mapping[str, Any], call: Call) -> None:
         raise Untrusted("the signature is of another call")
 
 
-def sign_forward(key: Ed25519PrivateKey, gateway: str, client: str, call: Call, *, at: float) -> str:
-    """The value of FORWARD_HEADER on a page that a gateway passes on: who came, from where. The body is not bound."""
-    claims = {"iss": gateway, "aud": BROKER, "iat": int(at), "ip": client, "htm": call.method, "htu": call.path}
-    return jwt.encode(claims, key, "EdDSA")
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """Who asks a gateway for a page, and at which address of it. Signed, as a front of the broker writes its own."""
+
+    client: str  # an IP address
+    host: str  # what the browser's address bar shows: "gw.example.com" or "gw.example.com:8443"
+
+
+def sign_forward(key: Ed25519PrivateKey, gateway: str, visit: Visit, call: Call, *, at: float) -> str:
+    """The value of FORWARD_HEADER on a page that a gateway passes on. The body is not bound."""
+    claims = {"iss": gateway, "aud": BROKER, "iat": int(at), "htm": call.method, "htu": call.path}
+    return jwt.encode({**claims, "ip": visit.client, "host": visit.host}, key, "EdDSA")
 
 
 def forwarded_by(text: str) -> str:
@@ -178,13 +186,13 @@ def forwarded_by(text: str) -> str:
         raise Untrusted("it cannot be read") from None
 
 
-def check_forward(text: str, key: Ed25519PublicKey, call: Call, *, at: float) -> str:
-    """The client's address in a FORWARD_HEADER that is signed with `key`. Raises Untrusted."""
+def check_forward(text: str, key: Ed25519PublicKey, call: Call, *, at: float) -> Visit:
+    """What stands in a FORWARD_HEADER that is signed with `key`. Raises Untrusted."""
     claims = verified(text, key, [BROKER])
     if (claims.get("htm"), claims.get("htu")) != (call.method, call.path):
         raise Untrusted("the signature is of another page")
     timely(claims, CALL_SECONDS, at)
-    return str(claims.get("ip", ""))
+    return Visit(str(claims.get("ip", "")), str(claims.get("host", "")))
 
 
 def make_token(key: Ed25519PrivateKey, grant: Grant, *, at: float) -> str:

@@ -14,7 +14,7 @@ from gateways.program.broker import Broker
 from gateways.program.headers import to_broker, to_browser
 from gateways.program.house import HOUSE, House
 from gateways.program.turns import Places, TooMany, Turns
-from gateways.wire import FORWARD_HEADER, Call, sign_forward
+from gateways.wire import FORWARD_HEADER, Call, Visit, sign_forward
 
 log = logging.getLogger(__name__)
 BROKER = web.AppKey("broker", Broker)
@@ -90,8 +90,8 @@ def headers(request: web.Request, house: House) -> dict[str, str]:
     made = to_broker(request.headers.items())
     made["X-Forwarded-Proto"], made["X-Forwarded-Host"] = "https", request.host
     if house.state.uid:
-        client, at = request.remote or "", house.clock()
-        made[FORWARD_HEADER] = sign_forward(house.state.key, house.state.uid, client, call, at=at)
+        visit = Visit(request.remote or "", request.host)
+        made[FORWARD_HEADER] = sign_forward(house.state.key, house.state.uid, visit, call, at=house.clock())
     return made  # type: ignore[return-value]
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from gateways.program.turns import TooMany, Turns
-from gateways.wire import Call, check_forward, forwarded_by
+from gateways.wire import Call, Visit, check_forward, forwarded_by
 from tests.gateway_program.running import Program
 from tests.gateway_program.scripted import Request, Scripted
 from tests.gateway_program.world import UID
@@ -46,7 +46,8 @@ def test_the_broker_learns_gateway_and_client_from_a_signature(program: Program)
     assert forwarded_by(header) == UID
     key = program.broker.gateway_key
     assert key is not None
-    assert check_forward(header, key, Call("GET", "/desktops/?a=1&b=%20"), at=time.time()) == "127.0.0.1"
+    visit = Visit("127.0.0.1", f"127.0.0.1:{program.port}")
+    assert check_forward(header, key, Call("GET", "/desktops/?a=1&b=%20"), at=time.time()) == visit
 
 
 @pytest.mark.slow
@@ -59,7 +60,7 @@ def test_an_ipv4_client_has_an_ipv4_address_also_where_both_are_served(tmp_path:
         both.register()
         assert broker.gateway_key is not None
         header = came(both)["x-usher-gateway"]
-        assert check_forward(header, broker.gateway_key, Call("GET", "/"), at=time.time()) == "127.0.0.1"
+        assert check_forward(header, broker.gateway_key, Call("GET", "/"), at=time.time()).client == "127.0.0.1"
     finally:
         both.kill()
         broker.stop()

@@ -14,7 +14,7 @@ from broker.core.net import client_address, from_loopback
 from gateways.middleware import Forwarded
 from gateways.models import Gateway, GatewayCluster
 from gateways.services import came_by
-from gateways.wire import Call, sign_forward
+from gateways.wire import Call, Visit, sign_forward
 from policies.models import Location
 from tests import make
 from tests.gateways.scripted import Scripted
@@ -22,6 +22,7 @@ from tests.gateways.scripted import Scripted
 pytestmark = pytest.mark.django_db
 CLIENT = "203.0.113.7"
 HOST = "gw.example.test:8443"
+FRONT = "10.0.0.2:8000"  # what stands before the broker
 
 
 class Passing(Client):
@@ -33,15 +34,15 @@ class Passing(Client):
         self.client_ip, self.host, self.at = CLIENT, HOST, 0.0
 
     def request(self, **environ: Any) -> Any:
-        """As the broker receives it."""
+        """As the broker receives it behind a front of its own, which puts its own address into the headers."""
         query = environ.get("QUERY_STRING") or ""
         path = environ["PATH_INFO"] + (f"?{query}" if query else "")
         call = Call(environ["REQUEST_METHOD"], path)
         passed = {
             "HTTP_X_USHER_GATEWAY": sign_forward(
-                self.key, self.gateway, self.client_ip, call, at=self.at or time.time()
+                self.key, self.gateway, Visit(self.client_ip, self.host), call, at=self.at or time.time()
             ),
-            "HTTP_X_FORWARDED_HOST": self.host, "HTTP_X_FORWARDED_PROTO": "https", "HTTP_HOST": "10.0.0.2:8000",
+            "HTTP_X_FORWARDED_HOST": FRONT, "HTTP_X_FORWARDED_PROTO": "https", "HTTP_HOST": FRONT,
             "REMOTE_ADDR": "10.0.0.3",
         }  # fmt: skip
         return super().request(**{**environ, **passed})
@@ -66,7 +67,7 @@ def test_one_signs_in_at_the_gateways_address(outside: Passing) -> None:
     form = {"csrfmiddlewaretoken": token_in(page), "login": "alice", "password": make.PASSWORD}
     response = outside.post("/", form, headers={"origin": f"https://{HOST}"})
     assert response.status_code in (302, 303), response.content.decode()[:2000]
-    assert "10.0.0.2" not in response["Location"]
+    assert FRONT not in response["Location"]
     assert response.cookies["sessionid"]["secure"]
     opened = PortalSession.objects.get(user=person)
     assert LogEntry.objects.filter(event="auth.login_ok", client_ip=CLIENT).exists()
@@ -76,7 +77,7 @@ def test_one_signs_in_at_the_gateways_address(outside: Passing) -> None:
 def test_a_form_from_elsewhere_is_still_refused(outside: Passing) -> None:
     form = {"csrfmiddlewaretoken": token_in(outside.get("/")), "login": "x", "password": "y"}
     assert outside.post("/", form, headers={"origin": "https://evil.example.test"}).status_code == 403
-    assert outside.post("/", form, headers={"origin": "https://10.0.0.2:8000"}).status_code == 403
+    assert outside.post("/", form, headers={"origin": f"https://{FRONT}"}).status_code == 403
 
 
 def test_a_header_that_does_not_hold_is_refused(edge: Gateway, scripted: Scripted, client: Client) -> None:
@@ -95,8 +96,8 @@ def test_a_header_that_does_not_hold_is_refused(edge: Gateway, scripted: Scripte
 
 
 def test_a_signature_of_one_page_shows_no_other(edge: Gateway, scripted: Scripted, client: Client) -> None:
-    header = sign_forward(scripted.key, str(edge.uid), CLIENT, Call("GET", "/desktops/"), at=time.time())
-    passed = {"x-usher-gateway": header, "x-forwarded-host": HOST}
+    header = sign_forward(scripted.key, str(edge.uid), Visit(CLIENT, HOST), Call("GET", "/desktops/"), at=time.time())
+    passed = {"x-usher-gateway": header}
     assert client.get("/", headers=passed).status_code == 400
     assert client.get("/desktops/", headers=passed).status_code == 302
     assert client.post("/desktops/", headers=passed).status_code == 400
@@ -118,8 +119,8 @@ def seen(request: HttpRequest) -> dict[str, Any]:
 
 
 def test_what_the_product_knows_of_a_forwarded_request(edge: Gateway, scripted: Scripted) -> None:
-    header = sign_forward(scripted.key, str(edge.uid), CLIENT, Call("GET", "/a%20b?c=d"), at=time.time())
-    passed = {"x-usher-gateway": header, "x-forwarded-host": HOST, "x-forwarded-for": "198.51.100.1"}
+    header = sign_forward(scripted.key, str(edge.uid), Visit(CLIENT, HOST), Call("GET", "/a%20b?c=d"), at=time.time())
+    passed = {"x-usher-gateway": header, "x-forwarded-host": FRONT, "x-forwarded-for": "198.51.100.1"}
     request = RequestFactory().get("/a%20b?c=d", headers=passed, REMOTE_ADDR="127.0.0.1")
     assert seen(request) == {
         "ip": CLIENT, "by": edge, "loopback": False, "https": True, "url": f"https://{HOST}/x",
