@@ -9,6 +9,7 @@ from django.urls import reverse
 from authservers import checks
 from authservers.forms import AuthenticationServerForm
 from authservers.models import LOCAL, AuthenticationServer
+from authservers.services import judge_again
 from authservers.tables import AuthenticationServerTable
 from broker.core import audit, words
 from broker.core.pages import Action, Pages, Refused
@@ -78,6 +79,12 @@ class AuthenticationServerPages(Pages):
     def form_kwargs(cls, request: HttpRequest, row: Any) -> dict[str, Any]:
         """The form must know who asks: nobody switches off his own way in."""
         return {"user": request.user}
+
+    @classmethod
+    def saved(cls, request: HttpRequest, row: AuthenticationServer, created: bool) -> None:
+        """People without a rule may have no access any more."""
+        if not created:
+            judge_again(row, "the authentication server changed")
 
     @classmethod
     def after_save(cls, row: AuthenticationServer) -> str:

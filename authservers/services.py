@@ -1,4 +1,4 @@
-"""What others may ask of authentication servers: a directory to talk to."""
+"""What others may ask of authentication servers: a directory to talk to, and that their people are judged anew."""
 
 from typing import cast
 
@@ -7,6 +7,15 @@ from authservers.directories.base import Directory, DirectoryConfig, DirectoryEr
 from authservers.models import AuthenticationServer
 from broker.core.db import assert_outside
 from broker.core.fields import UnreadableSecret, secret
+from broker.core.jobs import URGENT, Wish, enqueue
+from broker.core.models import ref
+
+
+def judge_again(server: AuthenticationServer, cause: str) -> None:
+    """Whoever has lost something by what was changed loses it at once (RULES 22): a job of the roof."""
+    about, key = {"server": server.pk}, f"session_expire:{server.pk}"
+    wish = Wish("session_expire", ref(server), str(server), payload=about, key=key, cause=cause, priority=URGENT)
+    enqueue(wish)
 
 
 def directory(server: AuthenticationServer) -> Directory:

@@ -39,6 +39,11 @@ def close_tunnels(
     return len(close(mine, reason, by))
 
 
+def users() -> set[str]:
+    """Who may still be using something, as "user:5"."""
+    return set(Tunnel.objects.filter(LIVING).exclude(user="").values_list("user", flat=True))
+
+
 def close(rows: QuerySet[Tunnel], reason: str, by: Tunnel.By) -> list[Tunnel]:
     """Close rows inside a transaction; their gateways hear of it right after it."""
     ending = mark(rows, reason, by)

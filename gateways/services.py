@@ -7,13 +7,13 @@ from django.http import HttpRequest
 
 from gateways.checks import ask_for_check, check, keep_checking
 from gateways.choosing import Down, Way, choose
-from gateways.closing import close_tunnels
+from gateways.closing import close_tunnels, users
 from gateways.models import Gateway, Tunnel
 from gateways.opening import Opened, new_id, open_tunnel, token_for
 
 __all__ = [
     "Down", "Opened", "Way", "ask_for_check", "came_by", "check", "choose", "close_tunnels", "keep_checking", "new_id",
-    "open_tunnel", "token_for", "traffic_since",
+    "open_tunnel", "token_for", "traffic_since", "users",
 ]  # fmt: skip
 
 

@@ -9,13 +9,13 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from authservers.models import AuthenticationServer
+from authservers.services import judge_again
 from broker.core import words
 from broker.core.pages import Action, Pages, SeeOther, note
 from policies import locations
 from policies.forms import LocationForm, RoleForm, TesterForm
 from policies.models import Access, AssignmentRule, Location, Policy, PoolAssignment, Role
 from policies.policy_forms import PolicyForm
-from policies.services import judge_again
 from policies.tables import LocationTable, PolicyTable, RoleTable, ServerTable
 
 Users = list[tuple[str, str]]

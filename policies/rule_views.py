@@ -7,14 +7,13 @@ from django.shortcuts import get_object_or_404, render
 
 from authservers.directories.base import DirectoryError
 from authservers.models import AuthenticationServer
-from authservers.services import directory
+from authservers.services import directory, judge_again
 from broker.core.clock import now
 from broker.core.forms import STEP
 from broker.core.pages import OVERTAKEN, SeeOther, needs, save
 from policies.backends import beyond
 from policies.pages import AssignmentPages
 from policies.rule_forms import RulesForm, asks_groups
-from policies.services import judge_again
 
 REFRESH = "groups:refresh"
 

@@ -4,15 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from authservers.models import AuthenticationServer, User
-from broker.core.jobs import Wish, enqueue
-from broker.core.models import ref
 from policies.models import Access, AssignmentRule, Location, Policy, Role
-
-
-def judge_again(server: AuthenticationServer, cause: str) -> None:
-    """Whoever is signed in gets what the rules give now (RULES 22): a job of the roof."""
-    about, key = {"server": server.pk}, f"session_expire:{server.pk}"
-    enqueue(Wish("session_expire", ref(server), str(server), payload=about, key=key, cause=cause))
 
 
 @dataclass(frozen=True, slots=True)

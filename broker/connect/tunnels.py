@@ -13,7 +13,7 @@ from broker.core.clock import now
 from broker.core.models import ref
 from centers.models import Desktop
 from gateways.models import Tunnel
-from gateways.services import close_tunnels, traffic_since
+from gateways.services import close_tunnels, traffic_since, users
 from pools.models import Assignment
 
 LOOKED_AT = 20  # launches of a desktop: older ones have ended with their portal sessions
@@ -60,6 +60,11 @@ def close_of_sign_ins(portals: QuerySet[PortalSession], reason: str) -> int:
 def open_of(user: User) -> QuerySet[Tunnel]:
     """What a person uses through gateways now."""
     return Tunnel.objects.filter(user=ref(user), closed_at=None, used_at__isnull=False)
+
+
+def people_inside() -> QuerySet[User]:
+    """Who uses something through gateways, or may in the next moment, whatever became of their sign-in."""
+    return User.objects.filter(pk__in=[int(each.removeprefix("user:")) for each in users()])
 
 
 def live(desktop: Desktop) -> QuerySet[Tunnel]:

@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 
 from agents.models import Agent
-from broker.connect import actions, closing, housekeeping, session_expire
+from broker.connect import actions, housekeeping
 from broker.connect.models import Launch, Pin, PortalSession
 from broker.core import jobs
 from broker.core.clock import now
@@ -68,28 +68,49 @@ def sign_out_of_all(here: Site) -> None:
     assert admin().post(f"/resources/users/{here.alice.pk}/sign_out/").status_code == 303
 
 
-def judged_again(here: Site) -> None:
-    session_expire.run(Job(payload={"server": here.alice.server_id}))
+def saved(address: str, **said: Any) -> None:
+    """An administrator saves a page, and the worker does what follows."""
+    answer = admin().post(address, said)
+    assert answer.status_code == 303, answer.context["form"].errors
+    jobs.work({"session_expire": HANDLERS["session_expire"]})
 
 
 def no_access(here: Site) -> None:
     here.alice.access.delete()
-    AssignmentRule.objects.all().delete()
-    here.alice.server.config = {**here.alice.server.config, "no_rule": "none"}
-    closing.shut_out(here.alice, "the assignment rules give no access")
+    saved(f"/configuration/assignments/{here.alice.server_id}/", unmatched="refuse")
+
+
+def no_default(here: Site) -> None:
+    """By the page of the authentication server itself."""
+    here.alice.access.delete()
+    page = f"/setup/authentication-servers/{here.alice.server_id}/"
+    shown = {name: value for name, value in admin().get(page).context["form"].initial.items() if value not in (None, "")}
+    saved(page, **{**shown, "unmatched": "refuse"})
 
 
 def no_web_client(here: Site) -> None:
-    role = Role.objects.create(name="Terminals", web_client=False)
+    role = Role.objects.create(name="Terminals", web_client=True)
     make.grant(here.alice, role=role, policy=here.policy)
-    judged_again(here)
+    saved(f"/configuration/roles/{role.pk}/", name="Terminals")
+
+
+def another_role(here: Site) -> None:
+    role = Role.objects.create(name="Terminals", web_client=False)
+    AssignmentRule.objects.create(server=here.alice.server, order=9, role=make.role(), policy=here.policy)
+    here.alice.access.delete()
+    place = f"/configuration/assignments/{here.alice.server_id}/"
+    first = {"enabled": "on", "group": "", "location": "", "role": role.pk, "policy": here.policy.pk}
+    saved(place, unmatched="default", **{f"rules-0-{name}": value for name, value in first.items()})
 
 
 def delete(here: Site) -> None:
     actions.gone(here.desktop, "deleted from disk")
 
 
-@pytest.mark.parametrize("end", [release, disable, sign_out_of_one, sign_out_of_all, no_access, no_web_client, delete])
+RIGHTS = [release, disable, no_access, no_default, no_web_client, another_role, delete]
+
+
+@pytest.mark.parametrize("end", [*RIGHTS, sign_out_of_one, sign_out_of_all])
 def test_what_is_withdrawn_ends_within_a_second(
     working: Site, end: Callable[[Site], None], django_capture_on_commit_callbacks: Commit
 ) -> None:
@@ -101,6 +122,21 @@ def test_what_is_withdrawn_ends_within_a_second(
     assert [each["ids"] for each in working.gateway.told("close")] == [[row.token_id]]
     assert row.close_reason.endswith(".")
     assert time.monotonic() - began < 1 + 1  # the requests themselves take their time, too
+
+
+@pytest.mark.parametrize("end", RIGHTS)
+@pytest.mark.parametrize("ran_out", [False, True], ids=["signed out", "ran out"])
+def test_it_ends_as_well_where_the_sign_in_is_over_and_the_desktop_was_left_open(
+    working: Site, end: Callable[[Site], None], ran_out: bool, django_capture_on_commit_callbacks: Commit
+) -> None:
+    if ran_out:
+        PortalSession.objects.update(expires_at=now())
+    else:
+        working.browser.post("/sign-out/", {"desktops": "leave"})
+    assert working.gateway.told("close") == []
+    with django_capture_on_commit_callbacks(execute=True):
+        end(working)
+    assert [each["ids"] for each in working.gateway.told("close")] == [[Tunnel.objects.get().token_id]]
 
 
 def test_the_end_of_a_sign_in_that_ran_out_leaves_the_desktop_alone(working: Site) -> None:
