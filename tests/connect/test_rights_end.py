@@ -75,6 +75,12 @@ def saved(address: str, **said: Any) -> None:
     jobs.work({"session_expire": HANDLERS["session_expire"]})
 
 
+def shown(address: str) -> dict[str, Any]:
+    """What the form of a page holds."""
+    initial = admin().get(address).context["form"].initial
+    return {name: value for name, value in initial.items() if value not in (None, "")}
+
+
 def no_access(here: Site) -> None:
     here.alice.access.delete()
     saved(f"/configuration/assignments/{here.alice.server_id}/", unmatched="refuse")
@@ -84,7 +90,9 @@ def no_default(here: Site) -> None:
     """By the page of the authentication server itself."""
     here.alice.access.delete()
     page = f"/setup/authentication-servers/{here.alice.server_id}/"
-    shown = {name: value for name, value in admin().get(page).context["form"].initial.items() if value not in (None, "")}
+    shown = {
+        name: value for name, value in admin().get(page).context["form"].initial.items() if value not in (None, "")
+    }
     saved(page, **{**shown, "unmatched": "refuse"})
 
 
@@ -92,6 +100,11 @@ def no_web_client(here: Site) -> None:
     role = Role.objects.create(name="Terminals", web_client=True)
     make.grant(here.alice, role=role, policy=here.policy)
     saved(f"/configuration/roles/{role.pk}/", name="Terminals")
+
+
+def another_role_of_their_own(here: Site) -> None:
+    role, page = Role.objects.create(name="Terminals", web_client=False), f"/resources/users/{here.alice.pk}/"
+    saved(page, **{**shown(page), "role": role.pk})
 
 
 def another_role(here: Site) -> None:
@@ -107,7 +120,7 @@ def delete(here: Site) -> None:
     actions.gone(here.desktop, "deleted from disk")
 
 
-RIGHTS = [release, disable, no_access, no_default, no_web_client, another_role, delete]
+RIGHTS = [release, disable, no_access, no_default, no_web_client, another_role, another_role_of_their_own, delete]
 
 
 @pytest.mark.parametrize("end", [*RIGHTS, sign_out_of_one, sign_out_of_all])

@@ -1,5 +1,6 @@
 """The broker hears of everything, at once or as soon as it is back; sessions do not wait for it."""
 
+import socket
 import time
 from pathlib import Path
 from typing import Any
@@ -65,20 +66,35 @@ def test_what_is_told_is_repeated_until_it_was_heard(fresh: Pair) -> None:
     assert [each["id"] for each in beats(broker)[-1].told["closed"]] == [other.id]
 
 
-def test_sessions_go_on_and_end_while_the_broker_is_away_and_it_hears_later(fresh: Pair) -> None:
+def test_sessions_go_on_and_end_while_the_broker_is_started_again_and_it_hears_later(fresh: Pair) -> None:
     broker, program = fresh
     broker.wait_heard(lambda heard: heard.path == "/gateway/v1/heartbeat", "the first one")
-    kept, ended = opening(seconds=600), opening(seconds=1)
-    for each in (kept, ended):
-        program.control("open", each.json())
-    broker.stop()
-    wait_for(lambda: len(program.control("status", {}).told["sessions"]) == 1, 5, "one ended by itself")
-    wait_for(lambda: bool(program.logged("broker.away")), 12, "it was noticed")
-    broker.start()
-    wait_for(lambda: end_of(broker, ended.id) is not None, 35, "the end is told")
-    assert [each["id"] for each in beats(broker)[-1].told["sessions"]] == [kept.id]
+    with socket.create_server(("127.0.0.1", 0)) as desktop:
+        place = {"host": "127.0.0.1", "port": desktop.getsockname()[1], "client_ip": "127.0.0.1"}
+        kept, ended = opening(protocol="tcp", **place), opening(seconds=1)
+        port = [program.control("open", each.json()) for each in (kept, ended)][0].told["port"]
+        with socket.create_connection(("127.0.0.1", port), 5) as client, desktop.accept()[0] as there:
+            talk(client, there)
+            broker.stop()
+            waiting = lambda: [each["id"] for each in program.control("status", {}).told["sessions"]]  # noqa: E731
+            wait_for(lambda: waiting() == [kept.id], 5, "one ended by itself")
+            wait_for(lambda: bool(program.logged("broker.away")), 12, "it was noticed")
+            talk(client, there)
+            broker.start()
+            wait_for(lambda: end_of(broker, ended.id) is not None, 35, "the end is told")
+            wait_for(lambda: len(program.logged("broker.back")) == 1, 5, "and that it is back")
+            talk(client, there)
+            (lives,) = beats(broker)[-1].told["sessions"]
+            assert (lives["id"], lives["connections"], lives["bytes_in"] >= 10) == (kept.id, 1, True)
     assert len(program.logged("broker.away")) == 1
-    wait_for(lambda: len(program.logged("broker.back")) == 1, 5, "and that it is back")
+
+
+def talk(client: socket.socket, there: socket.socket) -> None:
+    """Bytes go both ways."""
+    for one, other in ((client, there), (there, client)):
+        other.settimeout(5)
+        one.sendall(b"hello")
+        assert other.recv(5) == b"hello"
 
 
 def test_the_broker_ends_sessions_in_its_answer(fresh: Pair) -> None:

@@ -176,9 +176,7 @@ def test_of_two_gateways_that_hold_an_opening_one_may_use_it_at_every_door(progr
     wait_for(lambda: told.filter(message__contains="Two let nobody in").count() >= 1, 5, "the broker hears of it")
 
 
-def test_what_is_withdrawn_ends_within_a_second_and_what_lives_outlasts_the_brokers_absence(
-    programs: list[Program],
-) -> None:
+def test_what_is_withdrawn_ends_within_a_second(programs: list[Program]) -> None:
     gateway = registered(programs[0], "Edge")
     with socket.create_server((HERE, 0)) as desktop:
         asked = opening(protocol="tcp", origin="", port=desktop.getsockname()[1])
