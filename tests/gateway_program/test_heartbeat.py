@@ -76,8 +76,7 @@ def test_sessions_go_on_and_end_while_the_broker_is_started_again_and_it_hears_l
         with socket.create_connection(("127.0.0.1", port), 5) as client, desktop.accept()[0] as there:
             talk(client, there)
             broker.stop()
-            waiting = lambda: [each["id"] for each in program.control("status", {}).told["sessions"]]  # noqa: E731
-            wait_for(lambda: waiting() == [kept.id], 5, "one ended by itself")
+            wait_for(lambda: living(program) == [kept.id], 5, "one ended by itself")
             wait_for(lambda: bool(program.logged("broker.away")), 12, "it was noticed")
             talk(client, there)
             broker.start()
@@ -87,6 +86,11 @@ def test_sessions_go_on_and_end_while_the_broker_is_started_again_and_it_hears_l
             (lives,) = beats(broker)[-1].told["sessions"]
             assert (lives["id"], lives["connections"], lives["bytes_in"] >= 10) == (kept.id, 1, True)
     assert len(program.logged("broker.away")) == 1
+
+
+def living(program: Program) -> list[str]:
+    """Whose sessions have not ended."""
+    return [each["id"] for each in program.control("status", {}).told["sessions"]]
 
 
 def talk(client: socket.socket, there: socket.socket) -> None:
