@@ -32,6 +32,7 @@ class Echo(socketserver.BaseRequestHandler):
 def echo() -> Iterator[int]:
     """A desktop that answers; its port."""
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Echo) as server:
+        server.daemon_threads = True  # after a failure a client is still there: nobody waits for it
         threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
         yield server.server_address[1]
         server.shutdown()
