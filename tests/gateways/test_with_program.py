@@ -117,6 +117,26 @@ def test_a_hello_that_somebody_passes_on_does_not_rename_a_gateway(
     assert checks.check(row) == "Edge answers."
 
 
+def test_with_one_certificate_for_all_a_hello_that_reaches_the_wrong_gateway_renames_nobody(
+    real: Scripted, tls: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """Its name leads to another gateway now, or somebody passes it on as it is: TLS tells no difference."""
+    files = ["--cert", str(tls[0]), "--key", str(tls[1])]
+    with contextlib.ExitStack() as stack:
+        one, two = (Program(real, tmp_path / name, *files) for name in ("one", "two"))
+        stack.callback(all_answered)
+        for each in (one, two):
+            stack.callback(each.kill)
+        first, second = registered(one, "One"), registered(two, "Two")
+        assert first.certificate_sha256 == second.certificate_sha256
+        first.address = second.address
+        assert "another key" in checks.check(first)
+        unknown = Gateway.objects.create(name="Three", address=second.address)
+        assert "registered already, as “Two”" in checks.check(unknown)
+        assert len(two.logged("gateway.registered")) == 1
+        assert open_tunnel(choose(second), opening(), subject="launch:4").tunnels[0].gateway == second
+
+
 def opening(**fields: Any) -> Opening:
     """A viewer session at nothing that answers, or what is said."""
     usual: dict[str, Any] = {"protocol": "vnc", "host": HERE, "port": 9, "user": "user:5", "seconds": 60}
