@@ -30,7 +30,8 @@ Ending = tuple[str, By]  # in words, and who
 class Failed(Exception):
     """It cannot go on. The words are for the person; `by` says whose doing it is.
 
-    `code` is for the page: "password" (ask for it), "certificate" (another than is known), "unreachable", or "".
+    `code` is for the page: "password" (ask for it), "certificate" (another than is known), "unreachable", "limit",
+    "missing" (a program that the gateway has not got), or "".
     """
 
     def __init__(self, words: str, by: By = "desktop", code: str = "") -> None:

@@ -61,7 +61,7 @@ def programs(which: Callable[[str], str | None]) -> Programs:
     client = next(filter(None, map(which, CLIENTS)), None)
     if server is None or client is None:
         lacking = [name for name, found in (("Xtigervnc", server), ("xfreerdp", client)) if found is None]
-        raise Failed(MISSING.format(" and ".join(lacking) + (" are" if len(lacking) > 1 else " is")), "gateway")
+        raise Failed(MISSING.format(" and ".join(lacking) + (" are" if len(lacking) > 1 else " is")), "gateway", "missing")
     return Programs(server, client)
 
 

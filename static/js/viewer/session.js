@@ -9,7 +9,9 @@ const ENGINES = {
 };
 const WAITS = [1, 2, 4, 8, 15]; // seconds before each try that is made without being asked
 // What is not tried again without being asked: somebody or something meant it to end.
-const MEANT = new Set(["user", "desktop", "broker", "limit", "certificate", "signed-out", "wrong_origin", "wrong_address"]);
+const MEANT = new Set([
+  "user", "desktop", "broker", "limit", "missing", "certificate", "signed-out", "wrong_origin", "wrong_address",
+]);
 const EARLY = 5000; // ms after the picture in which an end is no leaving: some servers drop who comes back too soon
 const NO_ENGINE = "The viewer could not be loaded. Load the page again.";
 const LOST = "The connection was lost.";

@@ -46,8 +46,9 @@ def test_an_address_of_ipv6_stands_in_brackets() -> None:
 
 def test_what_is_not_installed_is_named() -> None:
     assert programs(lambda name: f"/bin/{name}" if name in ("Xvnc", "xfreerdp3") else None).client == "/bin/xfreerdp3"
-    with pytest.raises(Failed, match="xfreerdp is not installed"):
+    with pytest.raises(Failed, match="xfreerdp is not installed") as lacking:
         programs(lambda name: "/bin/Xvnc" if name == "Xvnc" else None)
+    assert lacking.value.code == "missing"  # the page does not try again
 
 
 def test_every_exit_code_has_words() -> None:
