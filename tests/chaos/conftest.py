@@ -1,6 +1,5 @@
-"""One broker of two nodes for the whole folder: it takes longer to start than most tests take."""
+"""One broker of two nodes for a file: it takes longer to start than most tests take."""
 
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -8,12 +7,10 @@ import pytest
 from tests.chaos.site import CALM, CHAOS, Site, site
 from tests.chaos.stories import one_of_each, stories
 
-DESKTOPS = int(os.environ.get("CHAOS_DESKTOPS", "500"))
 
-
-@pytest.fixture(scope="session")
-def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """Nothing has been told yet: 500 stories for the chaos, one of each for the calm."""
-    told = stories(DESKTOPS)
+@pytest.fixture(scope="module")
+def here(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Nothing has been told yet: as many stories for the chaos as the file wants, one of each for the calm."""
+    told = stories(request.module.DESKTOPS)
     with site(tmp_path_factory.mktemp("chaos"), {CHAOS: told, CALM: one_of_each(told)}) as made:
         yield made

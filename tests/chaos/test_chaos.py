@@ -1,6 +1,7 @@
 """Events flow for 500 desktops while workers are killed, Redis forgets and PostgreSQL restarts: it ends as calmly as if
 nothing had happened (issue 3; CONTRACTS 4.1, X8-X10). The calm run tells one story of each to the same broker."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -11,6 +12,7 @@ from tests.chaos.outcomes import outcomes
 from tests.chaos.site import CALM, CHAOS, Site
 
 pytestmark = pytest.mark.slow
+DESKTOPS = int(os.environ.get("CHAOS_DESKTOPS", "500"))
 PATIENCE = 240  # seconds; it takes a tenth of that on a machine that does nothing else
 STUCK = """
 SELECT id, kind, state, run_at, leased_until, reason FROM core_job

@@ -16,6 +16,7 @@ from tests.chaos.visitor import Visitor
 from tests.services import wait_for
 
 pytestmark = pytest.mark.slow
+DESKTOPS = 25  # nobody tells their stories here
 BOUND = 9.0  # seconds, on a busy machine; a publish to a Redis that hangs takes four (X9) and rests after that
 EVENTS = 12
 SCANS = "SELECT count(*) FROM core_job WHERE kind = 'poll' AND state = 'finished'"
