@@ -198,10 +198,11 @@ async def test_who_reads_slowly_makes_room_for_those_who_come(world: World, brok
     broker.page = lambda request: request.say(200, content if request.path == "/large" else b"")
     crowd = Crowd(readers=Places(2))
     async with gateway(world, broker, crowd) as gate:
-        first, *_others = [await gate.come(f"127.0.0.{number}", "GET /large", b"\r\n") for number in (2, 3)]
+        slow = [await gate.come(f"127.0.0.{number}", "GET /large", b"\r\n") for number in (2, 3)]
         await until(lambda: len(crowd.readers) == 2, "both have begun")
         assert await gate.honest() == b"200 200"
-        assert len(await broken(first)) < len(content)
+        came = [len(await broken(each)) for each in slow]
+        assert min(came) < len(content) < max(came)  # whoever of them had got on least lately
 
 
 def test_who_asks_why_and_does_not_say_of_what_makes_room(
