@@ -61,7 +61,8 @@ def programs(which: Callable[[str], str | None]) -> Programs:
     client = next(filter(None, map(which, CLIENTS)), None)
     if server is None or client is None:
         lacking = [name for name, found in (("Xtigervnc", server), ("xfreerdp", client)) if found is None]
-        raise Failed(MISSING.format(" and ".join(lacking) + (" are" if len(lacking) > 1 else " is")), "gateway", "missing")
+        names = " and ".join(lacking) + (" are" if len(lacking) > 1 else " is")
+        raise Failed(MISSING.format(names), "gateway", "missing")
     return Programs(server, client)
 
 
