@@ -96,6 +96,24 @@ def test_special_keys_reach_the_desktop_from_the_menu(desk: tuple[Screen, Wire],
     assert written(stage.home / "keys") == "^[[3;7~^["  # as xterm says Delete with Ctrl and Alt, then Esc
 
 
+def test_buttons_and_the_wheel_of_the_mouse_reach_the_desktop(desk: tuple[Screen, Wire], stage: Stage) -> None:
+    screen, _ = desk
+    screen.types(r"printf '\033[?1000;1006h'; cat -v > mouse")  # from now on the terminal tells what the mouse does
+    screen.canvas.hover(position={"x": 300, "y": 300})
+    for button in ("left", "middle", "right"):
+        screen.page.mouse.down(button=button)
+        screen.page.mouse.up(button=button)
+    for delta in (-100, 100):
+        screen.page.mouse.wheel(0, delta)
+    screen.page.keyboard.press("Enter")
+    screen.page.keyboard.press("Control+d")
+    told = written(stage.home / "mouse")
+    screen.types(r"printf '\033[?1000l'")
+    found = [(int(button), up) for button, up in re.findall(r"\^\[\[<(\d+);\d+;\d+([Mm])", told)]
+    assert found[:6] == [(button, end) for button in range(3) for end in "Mm"]
+    assert [button for button, _ in found[6:]] == [64, 65]
+
+
 def test_the_picture_is_scaled_to_the_window_or_has_its_own_size(desk: tuple[Screen, Wire]) -> None:
     screen, _ = desk
     width = screen.canvas.evaluate("canvas => canvas.width")
@@ -125,6 +143,35 @@ def test_it_can_be_worked_with_by_touch_and_with_another_keyboard(people: People
     screen.is_("connecting")
     screen.comes()
     wait_for(lambda: "layout:     de" in stage.desktop.run("setxkbmap", "-query"), SOON, "the layout")
+
+
+def test_a_long_press_is_the_right_button_and_two_fingers_scroll(people: People, stage: Stage) -> None:
+    screen = people.opens(people.comes(has_touch=True))
+    screen.comes()
+    stage.terminal()
+    hand, told = screen.page.context.new_cdp_session(screen.page), stage.home / "fingers"
+
+    def fingers(kind: str, *places: tuple[int, int]) -> None:
+        points = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(places)]
+        hand.send("Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": points})
+
+    def tells(report: str) -> None:
+        wait_for(lambda: told.exists() and report in told.read_text(), SOON, report)
+
+    screen.types(r"printf '\033[?1000;1006h'; stty -icanon; cat -v > fingers")
+    wait_for(told.exists, SOON, "the terminal listens")
+    fingers("Start", (300, 300))
+    tells("[<2;")  # while the finger is still there
+    fingers("End")
+    fingers("Start", (300, 300), (400, 300))
+    fingers("Move", (300, 400), (400, 400))
+    tells("[<64;")
+    fingers("Move", (300, 200), (400, 200))
+    tells("[<65;")
+    fingers("End")
+    assert "[<0;" not in told.read_text()
+    screen.page.keyboard.press("Control+c")
+    screen.types(r"printf '\033[?1000l'; stty icanon")
 
 
 def test_full_screen_is_full_and_the_desktop_follows_its_size(people: People) -> None:
