@@ -8,6 +8,7 @@ from django.db.models import Q
 
 from authservers.directories.base import Person
 from authservers.models import AuthenticationServer, User, key_of
+from authservers.services import judge_again
 from broker.core.clock import now
 
 
@@ -17,11 +18,12 @@ def keep(
 ) -> User:
     """Insert or update the row of a person, with the columns of a sign-in where there is one.
 
-    The login is the sAMAccountName unless the server matches another field.
+    The login is the sAMAccountName unless the server matches another field. Who is in other groups than before is
+    judged anew, also where they are signed in already (RULES 22).
     """
     name = login or person.sam
     user = known(server, person, name) or User(server=server, created_at=now())
-    read = now()
+    read, regrouped = now(), user.pk and set(user.group_sids) != set(person.group_sids)
     user.key, user.login = key_of(server.pk, name), name
     user.display_name, user.email = person.display_name[:255], person.email[:320]
     user.sam, user.upn, user.netbios = person.sam[:255], person.upn[:255], server.netbios
@@ -34,7 +36,16 @@ def keep(
     if not user.password:
         user.set_unusable_password()
     user.save()
+    if regrouped:
+        judge_again(server, "their groups have changed", user)
     return user
+
+
+@transaction.atomic
+def heard(server: AuthenticationServer, person: Person) -> None:
+    """Keep what a directory says of somebody who is not let in, if we know them: it holds for what is open, too."""
+    if known(server, person, person.sam) is not None:
+        keep(server, person)
 
 
 def known(server: AuthenticationServer, person: Person, name: str) -> User | None:

@@ -4,16 +4,19 @@ from typing import cast
 
 from authservers.directories import DIRECTORIES
 from authservers.directories.base import Directory, DirectoryConfig, DirectoryError, Security
-from authservers.models import AuthenticationServer
+from authservers.models import AuthenticationServer, User
 from broker.core.db import assert_outside
 from broker.core.fields import UnreadableSecret, secret
 from broker.core.jobs import URGENT, Wish, enqueue
 from broker.core.models import ref
 
 
-def judge_again(server: AuthenticationServer, cause: str) -> None:
-    """Whoever has lost something by what was changed loses it at once (RULES 22): a job of the roof."""
+def judge_again(server: AuthenticationServer, cause: str, user: User | None = None) -> None:
+    """Whoever has lost something by what was changed loses it at once (RULES 22): a job of the roof. `user`: nobody
+    else is concerned."""
     about, key = {"server": server.pk}, f"session_expire:{server.pk}"
+    if user is not None:
+        about, key = {**about, "user": user.pk}, f"{key}:{user.pk}"
     wish = Wish("session_expire", ref(server), str(server), payload=about, key=key, cause=cause, priority=URGENT)
     enqueue(wish)
 

@@ -62,6 +62,10 @@ class MustChange(Refused):
         self.server, self.refusal = server, refusal
 
 
+class NoAccess(Refused):
+    """By the rules, for whom the directory says this person is now."""
+
+
 class AskFirst(Exception):
     """The URL of this person's policy has to agree; nothing is stored yet."""
 
@@ -202,6 +206,10 @@ def admitted(request: HttpRequest, server: AuthenticationServer, found: User | P
     not agree. It is asked outside the transaction, which then begins anew: its answer took its time."""
     try:
         return let_in(request, server, found, came)
+    except NoAccess:
+        if isinstance(found, Person):
+            people.heard(server, found)
+        raise
     except AskFirst as first:
         agreed = first.given.policy
         try:
@@ -223,7 +231,7 @@ def let_in(
     user = kept(server, found, came.location)
     given = standing(user, server, user.group_sids, came.location)
     if given.role is None or given.policy is None:
-        raise Refused("You have no access to desktops here. Ask your administrator.", 403, given.why)
+        raise NoAccess("You have no access to desktops here. Ask your administrator.", 403, given.why)
     if session_start.blocks(given) and given.policy != agreed:
         raise AskFirst(user, given)
     open_django_session(request, user, backend=BACKEND)

@@ -1,4 +1,4 @@
-"""After a server's assignment rules changed: what they give to those who are signed in (RULES 22)."""
+"""After a server's assignment rules, or a person's groups, changed: what that leaves to who is signed in (RULES 22)."""
 
 from datetime import timedelta
 
@@ -20,9 +20,10 @@ def run(job: Job) -> Result:
     server = AuthenticationServer.objects.filter(pk=job.payload["server"]).first()
     if server is None:
         return Moot("The authentication server is gone.")
-    signed_in = PortalSession.objects.filter(user__server=server, closed_at=None, expires_at__gt=now())
+    people = User.objects.filter(server=server, **({"pk": job.payload["user"]} if "user" in job.payload else {}))
+    signed_in = PortalSession.objects.filter(user__in=people, closed_at=None, expires_at__gt=now())
     changed = sum(judged_again(portal, server) for portal in signed_in.select_related("user", "location"))
-    for person in tunnels.people_inside().filter(server=server).exclude(pk__in=signed_in.values("user")):
+    for person in tunnels.people_inside().filter(pk__in=people).exclude(pk__in=signed_in.values("user")):
         withdrawn(person, standing_of(person))
     return Done(f"{changed} sign-ins have another role or policy, or have ended.")
 

@@ -106,6 +106,15 @@ def test_known_users_are_brought_up_to_date(admin: Client, corp: AuthenticationS
     assert User.objects.get(login="alice").display_name == "Alice Andersson"
 
 
+def test_whoever_is_found_in_other_groups_is_judged_anew(admin: Client, corp: AuthenticationServer) -> None:
+    saved(admin, asked(admin, corp, scope="all"), "alice", "bob")
+    assert not Job.objects.filter(kind="session_expire").exists()
+    User.objects.filter(login="bob").update(group_sids=["S-1-5-21-0-0-0-1"])
+    saved(admin, asked(admin, corp, scope="all"), "alice", "bob")
+    bob = User.objects.get(login="bob")
+    assert Job.objects.get(kind="session_expire").payload == {"server": corp.pk, "user": bob.pk}
+
+
 FOUND = [
     ({"scope": "user", "username": "alice"}, {"alice"}),
     ({"scope": "recent", "hours": "60"}, {"samir", "tuuli"}),

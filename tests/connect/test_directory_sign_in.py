@@ -8,10 +8,14 @@ from django.test import Client
 
 from authservers.models import AuthenticationServer, User
 from broker.connect.models import PortalSession
-from broker.core.models import LogEntry
+from broker.core import jobs
+from broker.core.clock import now
+from broker.core.models import Job, LogEntry
 from broker.demo.directory import seed
 from broker.demo.directory.certificates import Certificates
 from broker.demo.directory.server import DirectoryServer
+from broker.handlers import HANDLERS
+from gateways.models import Tunnel
 from policies.models import AssignmentRule, Role
 from tests import make
 from tests.connect.directory import directory_row
@@ -156,6 +160,38 @@ def test_people_without_a_rule_are_refused_where_the_server_says_so(corp: Authen
     assert answer.status_code == 403
     assert "You have no access to desktops here" in words(answer)
     assert not PortalSession.objects.exists()
+
+
+@pytest.mark.parametrize("refused", [True, False], ids=["no access", "a smaller role"])
+def test_who_comes_back_without_a_group_loses_at_once_what_is_open_elsewhere(
+    corp: AuthenticationServer, refused: bool
+) -> None:
+    """The directory tells it at the next sign-in, on whatever device (RULES 22)."""
+    lost, terminals = "S-1-5-21-0-0-0-1", Role.objects.create(name="Terminals", web_client=False)
+    rules = {"server": corp, "policy": make.policy()}
+    AssignmentRule.objects.create(**rules, order=1, group_sid=lost, role=make.role())
+    sign_in("alice")
+    before, alice = PortalSession.objects.get(), User.objects.get(server=corp)
+    User.objects.filter(pk=alice.pk).update(group_sids=[lost])
+    open_way = Tunnel.objects.create(
+        token_id="t", subject="launch:4", user=f"user:{alice.pk}", opened_at=now(), lease_until=now(), used_at=now()
+    )
+    if refused:
+        AuthenticationServer.objects.filter(pk=corp.pk).update(unmatched="refuse")
+    else:
+        AssignmentRule.objects.create(**rules, order=2, role=terminals)
+    assert sign_in("alice").status_code == (403 if refused else 302)
+    jobs.work({"session_expire": HANDLERS["session_expire"]})
+    for row in (before, open_way):
+        row.refresh_from_db()
+    assert open_way.closed_at is not None
+    assert before.closed_at is not None if refused else before.role == terminals
+
+
+def test_a_sign_in_that_changes_no_group_asks_for_nothing(corp: AuthenticationServer) -> None:
+    for _ in range(2):
+        assert sign_in("alice").status_code == 302
+    assert not Job.objects.filter(kind="session_expire").exists()
 
 
 def test_the_chosen_domain_narrows_the_servers(down: AuthenticationServer, corp: AuthenticationServer) -> None:
