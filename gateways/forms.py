@@ -91,7 +91,7 @@ class GatewayForm(PageForm):
             self.say_hello()
 
     def say_hello(self) -> None:
-        """Outside of any transaction, up to 3 seconds."""
+        """Outside of any transaction, up to 3 seconds where nothing answers."""
         field = "address_private" if self.instance.address_private else "address"
         self.before = registration.pins(self.instance)
         try:

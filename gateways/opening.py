@@ -20,6 +20,7 @@ from gateways.closing import ask_to_tell
 from gateways.keys import broker_key
 from gateways.models import Gateway, SourceFilter, Tunnel
 from gateways.registration import place_of
+from gateways.status import Malformed, moment, number
 from gateways.wire import Grant, Opening, Protocol, destination, make_token
 
 log = logging.getLogger(__name__)
@@ -160,10 +161,10 @@ def ask(gateway: Gateway, row: Tunnel, opening: Opening) -> None:
     """Have one gateway open. Raises Trouble, in words for the user."""
     try:
         said = obeyed(gateway, opening)
-        row.port, row.started_at = int(said.get("port", 0)) or None, float(said.get("started_at", 0))
+        row.port, row.started_at = number(said, "port", 65_535) or None, moment(said, "started_at")
     except Refusal as no:
         raise Refusal(f"the gateway {gateway} refused: {no}", no.status, no.code) from no
-    except (Trouble, ValueError, TypeError) as error:
+    except (Trouble, ValueError, Malformed) as error:
         lost(gateway, str(error))
         ask_for_check(gateway)  # it may have been a moment's trouble
         raise Unreachable(f"the gateway {gateway} does not answer.") from error

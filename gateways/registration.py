@@ -48,13 +48,21 @@ def place_of(gateway: Gateway, *, pinned: bool = True) -> Place:
 def meet(row: Gateway) -> Met:
     """Who answers at the gateway's address. Where it is the pinned one, or where none is pinned and it is no other
     gateway of ours, it has been told its number. Raises what `hello` does."""
-    met = hello(row, row.public_key)
     if row.public_key:
-        return met
-    same = Gateway.objects.filter(public_key=met.key).exclude(pk=row.pk).first()
+        return hello(row, row.public_key)
+    key = hello(row, "").key
+    must_be_new(row, key)
+    met = hello(row, key)
+    if met.key != key:  # by round-robin DNS, or a balancer
+        raise Refusal("Several gateways answer there by turns. Each needs an address of its own.", 200, "changed")
+    return met
+
+
+def must_be_new(row: Gateway, key: str) -> None:
+    """Whoever holds this key is no other gateway of ours. Raises Refusal."""
+    same = Gateway.objects.filter(public_key=key).exclude(pk=row.pk).first()
     if same:
         raise Refusal(f"The gateway that answers there is registered already, as “{same}”.", 200, "known")
-    return hello(row, met.key)
 
 
 def hello(row: Gateway, key: str) -> Met:
@@ -100,7 +108,7 @@ def understood(said: dict[str, Any], certificate: str, place: Place) -> Met:
         numbers = [int(each) for each in (first, last, said["ports_free"], said["sessions"])]
         started_at = float(said["started_at"])
         public_key(str(said["key"]))
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise NoGateway(f"What answers at {place} is not a gateway: its answer has another form.") from None
     if not all(0 <= number < 2**31 for number in numbers) or not 0 <= started_at < LATEST:
         raise NoGateway(f"What answers at {place} is not a gateway: its figures make no sense.")
@@ -193,6 +201,7 @@ def repin(gateway: Gateway, key: str, certificate: str) -> None:
 
     Raises Trouble.
     """
+    must_be_new(gateway, key)
     met = hello(gateway, key)
     with transaction.atomic():
         row = Gateway.objects.select_for_update(no_key=True).get(pk=gateway.pk)

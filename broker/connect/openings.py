@@ -80,8 +80,9 @@ def port(launch: Launch, portal: PortalSession, taken: Taken, client_ip: str) ->
     assert_outside()
     may_come = Q(lease_until__gt=now()) | Q(used_at__isnull=False)
     before = Tunnel.objects.filter(may_come, subject=ref(launch), protocol="tcp", closed_at=None)
-    standing = before.exclude(port=None).select_related("gateway").first()
-    if standing is not None and standing.gateway in taken.way.gateways and stands(standing):
+    here = before.exclude(port=None).filter(gateway__in=taken.way.gateways)  # rows of one that died stay for a while
+    standing = here.select_related("gateway").order_by("pk").last()
+    if standing is not None and stands(standing):
         return taken.way.host, standing.port or 0
     coming(launch, portal)
     opening = Opening(

@@ -92,6 +92,8 @@ def test_a_file_that_is_taken_again_names_another_gateway_where_the_first_has_di
         assert len(here.gateway.told("open")) == 2
         here.gateway.garbage = b"gone"
         assert b"other.example.test:20001" in here.browser.get(address).content
+        assert b"other.example.test:20001" in here.browser.get(address).content
+        assert len(other.told("open")) == 1  # it stands there, whatever is left of the first one
 
 
 def values(row: Tunnel) -> dict[str, object]:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,9 @@ from broker.core.models import Job, LogEntry
 from gateways import checks
 from gateways import client as gateway_client
 from gateways.jobs import HANDLERS
+from gateways.keys import broker_public_key
 from gateways.models import Gateway, GatewayCluster
-from gateways.wire import public_text
+from gateways.wire import Call, public_text
 from plans.models import ProtocolChoice, ProtocolPlan
 from tests import make
 from tests.gateways.conftest import registered
@@ -106,6 +108,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"ports": "many"}, "its answer has another form"),
     ({"ports_free": -1}, "its figures make no sense"),
     ({"key": "AAAA"}, "its answer has another form"),
+    ({"started_at": 10**400}, "its answer has another form"),
+    ({"sessions": float("inf")}, "its answer has another form"),
 ]
 
 
@@ -180,6 +184,33 @@ def test_what_changed_again_since_somebody_looked_is_not_trusted(admin: Client, 
     assert LogEntry.objects.filter(event="gateway.pinned").latest("id").changes == {
         "public_key": [before, public_text(scripted.key)]
     }
+
+
+def test_another_gateway_of_ours_is_not_trusted_in_its_place_and_keeps_its_number(
+    admin: Client, scripted: Scripted, tls: tuple[Path, Path]
+) -> None:
+    row = registered(scripted)
+    with listening(Scripted(tls, broker_public_key())) as other:
+        second = registered(other, name="Second")
+        Gateway.objects.filter(pk=row.pk).update(address_private=f"localhost:{other.port}")  # its name leads there now
+        row.refresh_from_db()
+        assert "another key" in checks.check(row)
+        said = words(admin.post(f"{LIST}{row.pk}/trust/", {"confirmed": "yes"}, follow=True))
+        assert "is registered already, as “Second”" in said
+        assert other.uid == str(second.uid) and checks.check(second) == "Second answers."
+
+
+def test_several_gateways_that_answer_by_turns_are_not_pinned_as_one(admin: Client, scripted: Scripted) -> None:
+    keys, usual = cycle([scripted.key, Ed25519PrivateKey.generate()]), scripted.usual
+
+    def by_turns(name: str, told: dict[str, Any], call: Call) -> dict[str, Any]:
+        scripted.key = next(keys)
+        return usual(name, told, call)
+
+    scripted.usual = by_turns  # type: ignore[method-assign]
+    response = admin.post(ADD, typed(address_private=scripted.address))
+    assert "Several gateways answer there" in " ".join(response.context["form"].errors["address_private"])
+    assert not Gateway.objects.exists() and scripted.uid == ""
 
 
 def test_editing_a_registered_gateway_keeps_what_heartbeats_write(admin: Client, scripted: Scripted) -> None:

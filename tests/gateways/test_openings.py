@@ -15,7 +15,7 @@ from gateways.models import Gateway, GatewayCluster, Tunnel
 from gateways.services import Down, choose, close_tunnels, new_id, open_tunnel, token_for
 from gateways.wire import Opening, Untrusted, public_text, read_token
 from tests.gateways.conftest import registered
-from tests.gateways.scripted import Scripted, listening
+from tests.gateways.scripted import STARTED_AT, Scripted, listening
 
 pytestmark = pytest.mark.django_db
 
@@ -68,6 +68,16 @@ def test_a_gateway_that_refuses_leaves_nothing_open_and_its_words_reach_the_user
     assert row.closed_at and "Every port is taken." in row.close_reason
     edge.refresh_from_db()
     assert edge.state == "online"
+
+
+@pytest.mark.parametrize("said", [{"port": 2**40}, {"port": -1}, {"port": float("inf")}, {"started_at": float("nan")}])
+def test_an_answer_that_makes_no_sense_leaves_nothing_open(
+    edge: Gateway, scripted: Scripted, said: dict[str, Any]
+) -> None:
+    scripted.says["open"] = lambda _: (200, {"port": 20001, "started_at": scripted.started_at, **said})
+    with pytest.raises(Down, match="does not answer"):
+        open_tunnel(choose(edge), opening(), subject="launch:4")
+    assert Tunnel.objects.get().closed_at
 
 
 def test_a_gateway_that_is_gone_goes_offline_and_is_not_chosen_again(
@@ -227,7 +237,7 @@ def test_behind_a_load_balancer_the_same_port_is_opened_on_every_gateway(
     with listening(Scripted(tls, public_text(scripted.broker))) as second:
         edges = cluster("E", registered(scripted), registered(second, name="Edge 2"))
         for gateway in (scripted, second):
-            gateway.says["open"] = lambda told: (200, {"port": told["listen"]})
+            gateway.says["open"] = lambda told: (200, {"port": told["listen"], "started_at": STARTED_AT})
         opened = open_tunnel(choose(edges), opening(protocol="tcp"), subject="launch:4")
         (one,), (two,) = scripted.told("open"), second.told("open")
         assert one == two and opened.port == one["listen"] in range(20001, 30001)
@@ -243,7 +253,7 @@ def test_a_port_that_one_gateway_cannot_open_is_open_nowhere(scripted: Scripted,
         def busy_at_first(told: dict[str, Any]) -> tuple[int, dict[str, Any]]:
             taken.append(told["listen"])
             busy = {"error": "no_port", "detail": "It is not free here."}
-            return (409, busy) if len(taken) == 1 else (200, {"port": told["listen"]})
+            return (409, busy) if len(taken) == 1 else (200, {"port": told["listen"], "started_at": STARTED_AT})
 
         second.says["open"] = busy_at_first
         opened = open_tunnel(choose(edges), opening(protocol="tcp"), subject="launch:4")
