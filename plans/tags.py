@@ -19,7 +19,7 @@ TAGS: dict[str, str] = {
     "SESSION_ID": "number of this launch",
     "GATEWAY": "address of the gateway, empty without one",
     "PORT": "port to connect to",
-    "TOKEN": "connection token for the gateway",
+    "TOKEN": "always empty: what a file leads to asks for no token",
     "USER:attribute": "any attribute of the user's directory entry, for example {USER:department}",
 }
 OF_A_CONNECTION = frozenset({"CLIENT_IP", "SESSION_ID", "GATEWAY", "PORT", "TOKEN"})  # they mean nothing without one

@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from broker.connect import actions, inventory
-from broker.connect.models import Launch, PortalSession
+from broker.connect.models import Launch, Pin, PortalSession
 from broker.core import jobs
 from broker.core.clock import now
 from broker.core.fields import set_secret
@@ -242,10 +242,14 @@ def test_a_reboot_is_over_as_soon_as_it_was_seen_and_has_passed(site: World) -> 
 def test_what_gives_a_new_address_clears_the_old_one_and_the_pin(site: World, state: str) -> None:
     site.scan()
     Desktop.objects.filter(bound_user="bob").update(rdp_cert_sha256="ab" * 32)
+    ago = now() - timedelta(hours=1)
+    first_use = Pin.objects.create(desktop=site.of("bob"), port=3389, sha256="cd" * 32, other="ef" * 32, since=ago)
     row = of_user(site.aws, "bob")
     row.state = state
     site.scan()
     assert (site.of("bob").address, site.of("bob").rdp_cert_sha256) == ("", "")
+    first_use.refresh_from_db()
+    assert (first_use.sha256, first_use.other, first_use.since > ago) == ("", "", True)
     row.state, row.ip_address = "AVAILABLE", "10.0.77.7"
     site.scan()
     assert (site.of("bob").address, site.of("bob").rdp_cert_sha256) == ("10.0.77.7", "")

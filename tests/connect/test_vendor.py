@@ -41,6 +41,18 @@ def test_the_webassembly_program_is_taken_out_of_the_script(tmp_path: Path) -> N
     assert (tmp_path / "vendor" / "xterm-1.2.3" / "xterm.css").read_text() == "it"
 
 
+def test_every_package_has_its_licence_beside_it_or_in_our_own_folder(tmp_path: Path) -> None:
+    inlined = f'"data:application/wasm;base64,{base64.b64encode(PROGRAM).decode()}"'
+    vendor.main(modules(tmp_path / "modules", inlined), tmp_path / "vendor")
+    ours = settings.BASE_DIR / "licences"
+    for folder in (tmp_path / "vendor").iterdir():
+        name = folder.name.rpartition("-")[0]
+        assert [*folder.glob("LICENSE*"), *ours.glob(f"mit-{name}.txt")], name
+    assert (tmp_path / "vendor" / "novnc-1.2.3" / "LICENSE.MPL-2.0").is_file()
+    assert "Permission is hereby granted" in (ours / "mit-ironrdp.txt").read_text(encoding="utf-8")
+    assert "TERMS AND CONDITIONS" in (ours / "apache-2.0.txt").read_text(encoding="utf-8")
+
+
 def test_a_package_that_looks_different_is_refused_and_what_was_there_stays(tmp_path: Path) -> None:
     (tmp_path / "vendor").mkdir()
     with pytest.raises(ValueError, match="0 WebAssembly programs"):
