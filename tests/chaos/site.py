@@ -45,6 +45,7 @@ INSERT INTO core_job (kind, subject, subject_name, context, payload, cause, plan
                       reason, message, tries, node, actor_name, correlation_id, created_at, history)
 SELECT 'poll', 'center:' || id, name, '', '{}', '', '', 'poll:' || id, '', 0, now(), 'pending',
        '', '', 0, '', '', '', now(), '[]' FROM centers_center WHERE id = %s
+ON CONFLICT DO NOTHING  -- one that the center's own turn has made is begun first, and then there is place for ours
 """
 
 
