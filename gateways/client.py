@@ -16,6 +16,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from broker.core.clock import now
 from broker.core.db import assert_outside
+from gateways.status import plain
 from gateways.wire import BROKER, Call, sign_call
 
 SECONDS = 3.0
@@ -130,7 +131,7 @@ def read(answer: Answer, place: Place) -> dict[str, Any]:
     if not isinstance(said, dict):
         raise NoGateway(f"What answers at {place} is not a gateway: it said {answer.status} and no JSON.")
     if answer.status != 200:
-        words = str(said.get("detail") or said.get("error") or answer.status)[:300]
+        words = plain(str(said.get("detail") or said.get("error") or answer.status), 300)
         raise Refusal(words, answer.status, str(said.get("error", ""))[:40])
     return said
 

@@ -13,7 +13,7 @@ from broker.core.clock import now
 from gateways.client import CONTROL, NoGateway, Place, Refusal, Stranger, shown_at, signed
 from gateways.keys import broker_key
 from gateways.models import Gateway
-from gateways.status import LATEST
+from gateways.status import LATEST, plain
 from gateways.wire import BROKER, Call, Untrusted, check_call, public_key
 
 HELLO = "gateway"  # the audience of the first call: the gateway has no uid yet
@@ -112,7 +112,7 @@ def understood(said: dict[str, Any], certificate: str, place: Place) -> Met:
         raise NoGateway(f"What answers at {place} is not a gateway: its answer has another form.") from None
     if not all(0 <= number < 2**31 for number in numbers) or not 0 <= started_at < LATEST:
         raise NoGateway(f"What answers at {place} is not a gateway: its figures make no sense.")
-    return Met(str(said["key"]), certificate, str(said.get("version", ""))[:40], started_at, *numbers)
+    return Met(str(said["key"]), certificate, plain(str(said.get("version", "")), 40), started_at, *numbers)
 
 
 def prove(met: Met, proof: str, uid: str, call: Call) -> None:

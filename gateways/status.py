@@ -101,11 +101,16 @@ def rows(said: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
 
 
 def text(said: Mapping[str, Any], name: str, most: int) -> str:
-    """A text, cut to what is kept; without the NUL that the database takes in none."""
+    """A text, cut to what is kept."""
     value = said.get(name)
     if not isinstance(value, str):
         raise Malformed(f"{name} is no text")
-    return value.replace("\0", "")[:most]
+    return plain(value, most)
+
+
+def plain(words: str, most: int) -> str:
+    """What the database can keep of a text: neither NUL nor half of a surrogate pair."""
+    return words.replace("\0", "").encode(errors="replace").decode()[:most]
 
 
 def number(said: Mapping[str, Any], name: str, most: int = BIGGEST) -> int:

@@ -123,6 +123,17 @@ def test_a_refusal_stands_beside_the_address_and_nothing_is_saved(
     assert not Gateway.objects.exists()
 
 
+@pytest.mark.parametrize("hostile", ["a\0b", "a\ud800b"])
+def test_words_that_no_database_keeps_are_kept_without_what_is_wrong_in_them(scripted: Scripted, hostile: str) -> None:
+    row = registered(scripted)
+    broken(scripted, version=hostile)
+    assert checks.check(row) == "Edge answers."
+    assert Gateway.objects.get().version in ("ab", "a?b")
+    scripted.says["hello"] = lambda _: (403, {"error": "no", "detail": hostile})
+    assert "refuses: a" in checks.check(row)
+    assert Gateway.objects.get().state == "offline"
+
+
 def test_a_gateway_of_another_broker_says_no_in_words(admin: Client, tls: tuple[Path, Path]) -> None:
     with listening(Scripted(tls, public_text(Ed25519PrivateKey.generate()))) as foreign:
         response = admin.post(ADD, typed(address_private=foreign.address))
