@@ -23,7 +23,7 @@ from policies.models import Policy
 from tests import make
 from tests.connect.browser_way import SECRET, Site, site
 from tests.gateways.conftest import edge, scripted, tls
-from tests.gateways.scripted import Scripted
+from tests.gateways.scripted import STARTED_AT, Scripted
 
 __all__ = ["edge", "scripted", "tls"]
 pytestmark = pytest.mark.django_db
@@ -269,7 +269,7 @@ def test_a_release_while_the_gateway_is_asked_leaves_nothing_open(here: Site) ->
     here.connect()
 
     def slow(_: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        return 200, {"port": 0}
+        return 200, {"port": 0, "started_at": STARTED_AT}
 
     here.gateway.says["open"] = slow
     still = iter([True, False])

@@ -13,7 +13,7 @@ from gateways.models import Gateway, Tunnel
 from tests import make
 from tests.connect.browser_way import SECRET, Site, site
 from tests.gateways.conftest import edge, scripted, tls
-from tests.gateways.scripted import Scripted
+from tests.gateways.scripted import STARTED_AT, Scripted
 from tests.races.test_lending import together
 
 __all__ = ["edge", "scripted", "tls"]
@@ -37,7 +37,7 @@ def asks(here: Site) -> int:
 def slowly(_: dict[str, Any]) -> tuple[int, dict[str, Any]]:
     """The gateway takes a moment to open; the right may end meanwhile."""
     time.sleep(0.05)
-    return 200, {"port": 0}
+    return 200, {"port": 0, "started_at": STARTED_AT}
 
 
 def released(here: Site) -> int:
