@@ -77,6 +77,16 @@ def test_the_token_opens_exactly_this_desktop_with_the_password_of_the_sign_in(h
     assert Tunnel.objects.get().subject == f"launch:{here.launch().pk}"
 
 
+def test_a_page_that_came_by_the_gateway_goes_back_there_and_the_token_is_for_its_address(here: Site) -> None:
+    address = here.connect()
+    outside = Passing(here.edge, here.gateway)
+    outside.cookies = here.browser.cookies
+    assert 'data-protocol="rdp"' in outside.get(address).content.decode()
+    said = outside.post(f"/launches/{here.launch().pk}/token/", {"width": 1280, "height": 800})
+    assert said.json()["url"] == f"wss://{HOST}/viewer/v1/rdp"
+    assert (here.opening()["client_ip"], here.opening()["origin"]) == (CLIENT, f"https://{HOST}")
+
+
 def test_the_password_is_in_nothing_that_the_browser_gets_and_in_no_log(
     here: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
