@@ -24,6 +24,7 @@ from tests import make
 from tests.connect.browser_way import SECRET, Site, site
 from tests.gateways.conftest import edge, scripted, tls
 from tests.gateways.scripted import STARTED_AT, Scripted
+from tests.gateways.test_forwarded import CLIENT, HOST, Passing
 
 __all__ = ["edge", "scripted", "tls"]
 pytestmark = pytest.mark.django_db
