@@ -12,11 +12,11 @@ EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where who lis
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0 it takes sessions, 1 it does not (503: it is being shut down), 2 the settings are wrong."""
+    """0 it takes sessions; 1 it does not (503: it is being shut down), or the settings are wrong."""
     try:
         status, said = asked(load(arguments))
     except BadSettings as error:
-        status, said = 2, str(error)
+        status, said = 1, str(error)
     except (OSError, http.client.HTTPException) as error:
         status, said = 1, f"no answer: {error}"
     print(said)  # noqa: T201 - the engine keeps it beside the verdict

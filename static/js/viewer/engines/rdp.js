@@ -40,8 +40,8 @@ export async function connect(host, options, events) {
     ended = true;
     input.stop();
     picture.stop();
-    session.free(); // what it could not read may have ended it: its connection stands until then
     events.onEnd(words, graceful);
+    session.free(); // what it could not read may have ended it: its connection stands until then
   };
   session.run().then((info) => end(info.reason(), true), (error) => end(inWords(error), false));
   firstFrame(canvas, events.onFrame);
