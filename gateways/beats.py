@@ -26,7 +26,7 @@ FINGERPRINT = re.compile("[0-9a-f]{64}")
 REFUSALS_LOGGED = 10  # of one heartbeat, each with how many there were
 PROGRAMS = 2  # whose refusals we have counted: after a restart the last word of the one before may be late
 COLUMNS = (
-    "used_at", "client_ip", "port", "bytes_in", "bytes_out", "connections", "certificate", "last_traffic_at",
+    "used_at", "client_ip", "port", "bytes_in", "bytes_out", "connections", "left_at", "certificate", "last_traffic_at",
     "closed_at", "close_reason", "closed_by", "told_at",
 )  # fmt: skip
 
@@ -99,6 +99,8 @@ class Sessions:
             row.closed_at, row.close_reason, row.closed_by = None, "", ""
         self.count(row, told)
         row.connections = told.connections
+        if row.closed_at is None:
+            row.left_at = None if told.connections or not row.used_at else row.left_at or now()
         if before != {name: getattr(row, name) for name in COLUMNS}:
             self.changed.append(row)
         return row.closed_at is None

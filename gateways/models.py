@@ -144,6 +144,7 @@ class Tunnel(models.Model):
     client_ip = models.GenericIPAddressField(null=True, blank=True)
     certificate = models.CharField(max_length=64, blank=True, help_text="SHA-256 that the desktop showed.")
     connections = models.PositiveIntegerField(default=0)
+    left_at = models.DateTimeField(null=True, blank=True, help_text="Since when its port has had no client.")
     bytes_in = models.BigIntegerField(default=0)
     bytes_out = models.BigIntegerField(default=0)
     last_traffic_at = models.DateTimeField(null=True, blank=True)

@@ -58,8 +58,8 @@ def close_of_sign_ins(portals: QuerySet[PortalSession], reason: str) -> int:
 
 
 def open_of(user: User) -> QuerySet[Tunnel]:
-    """What a person uses through gateways now."""
-    return Tunnel.objects.filter(user=ref(user), closed_at=None, used_at__isnull=False)
+    """What a person uses through gateways now; a port that the client has left waits for its end, and is not used."""
+    return Tunnel.objects.filter(user=ref(user), closed_at=None, used_at__isnull=False, left_at=None)
 
 
 def people_inside() -> QuerySet[User]:

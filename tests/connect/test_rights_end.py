@@ -180,6 +180,11 @@ def test_signing_out_asks_what_becomes_of_the_desktop_in_the_browser(working: Si
     assert not Job.objects.filter(payload__has_key="due").exists()
 
 
+def test_signing_out_asks_nothing_about_a_port_whose_client_has_left(working: Site) -> None:
+    Tunnel.objects.update(left_at=now())
+    assert working.browser.post("/sign-out/").status_code == 302
+
+
 def test_signing_out_may_disconnect_it(working: Site) -> None:
     working.browser.post("/sign-out/", {"desktops": "disconnect"})
     row = Tunnel.objects.get()

@@ -80,6 +80,25 @@ def test_late_words_change_nothing_back(voice: Voice, tunnel: Tunnel) -> None:
     assert (over.bytes_in, over.close_reason) == (600, "The browser went away.")
 
 
+def test_a_port_is_left_from_its_last_client_until_another_comes(voice: Voice, tunnel: Tunnel) -> None:
+    token = tunnel.token_id
+    voice.beats(sessions=[session(token, used_at=0.0, connections=0)])
+    assert again(tunnel).left_at is None  # nobody has come yet
+    voice.beats(sessions=[session(token)])
+    assert again(tunnel).left_at is None
+    voice.beats(sessions=[session(token, connections=0)])
+    left = again(tunnel).left_at
+    voice.beats(sessions=[session(token, connections=0)])
+    assert left and again(tunnel).left_at == left
+    voice.beats(sessions=[session(token)])
+    assert again(tunnel).left_at is None
+    voice.beats(sessions=[session(token, connections=0)])
+    left = again(tunnel).left_at
+    voice.beats(closed=[ended(token)])
+    voice.beats(sessions=[session(token)])  # a late word
+    assert left and again(tunnel).left_at == left
+
+
 def test_bytes_that_stand_still_are_no_traffic(voice: Voice, tunnel: Tunnel) -> None:
     voice.beats(sessions=[session(tunnel.token_id)])
     since = traffic_since("launch:4", "launch:5")

@@ -58,6 +58,12 @@ def test_a_row_says_who_how_from_where_for_how_long_how_much_and_who_ended_it(ad
     assert "nora" in admin.get(f"{LIST}?state=all&format=csv").content.decode()
 
 
+def test_a_port_that_waits_for_its_end_has_lasted_until_its_client_left(admin: Client) -> None:
+    left = now() - timedelta(minutes=5)
+    way(launch("nora"), protocol="tcp", left_at=left, closed_at=now(), closed_by="user")
+    assert "7 minutes" in admin.get(f"{LIST}?state=all").content.decode()
+
+
 def test_what_is_open_is_shown_first_and_what_nobody_used_never(admin: Client) -> None:
     way(launch("olaf"))
     way(launch("pia"), closed_at=now(), closed_by="user")

@@ -54,7 +54,7 @@ def ways() -> QuerySet[Any]:
     """Ways that somebody used, or may still use, with their user, desktop and length; one statement."""
     launch, user = Launch.objects.filter(pk=OuterRef("launch_pk")), User.objects.filter(pk=OuterRef("user_pk"))
     desktop = JSONObject(pk=F("desktop"), shown=F("desktop__display_name"), name=F("desktop__name"))
-    took = ExpressionWrapper(Coalesce("closed_at", Now()) - F("used_at"), output_field=DurationField())
+    took = ExpressionWrapper(Coalesce("left_at", "closed_at", Now()) - F("used_at"), output_field=DurationField())
     rows = Tunnel.objects.filter(subject__startswith=LAUNCH, user__startswith=USER)
     return rows.exclude(used_at=None, closed_at__isnull=False).annotate(
         launch_pk=Cast(Substr("subject", len(LAUNCH) + 1), BigIntegerField()),
