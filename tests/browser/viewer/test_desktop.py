@@ -170,8 +170,10 @@ def test_a_long_press_is_the_right_button_and_two_fingers_scroll(people: People,
     tells("[<65;")
     fingers("End")
     assert "[<0;" not in told.read_text()
-    screen.page.keyboard.press("Control+c")
-    screen.types(r"printf '\033[?1000l'; stty icanon")
+    screen.page.keyboard.press("Control+c")  # takes with it what was typed ahead, so the shell is waited for
+    wait_for(lambda: "gone" in stage.desktop.run("sh", "-c", "pgrep -fx 'cat -v' || echo gone"), SOON, "the shell")
+    screen.types(r"printf '\033[?1000l'; stty icanon; echo done > over")
+    assert written(stage.home / "over") == "done"
 
 
 def test_full_screen_is_full_and_the_desktop_follows_its_size(people: People) -> None:
