@@ -25,6 +25,7 @@ LATE = timedelta(seconds=CALL_SECONDS + SKEW + 5)  # no word that is believed is
 FINGERPRINT = re.compile("[0-9a-f]{64}")
 REFUSALS_LOGGED = 10  # of one heartbeat, each with how many there were
 PROGRAMS = 2  # whose refusals we have counted: after a restart the last word of the one before may be late
+UNKNOWN = "The broker does not know this session."
 COLUMNS = (
     "used_at", "client_ip", "port", "bytes_in", "bytes_out", "connections", "left_at", "certificate", "last_traffic_at",
     "closed_at", "close_reason", "closed_by", "told_at",
@@ -32,8 +33,8 @@ COLUMNS = (
 
 
 @transaction.atomic
-def heard(gateway: Gateway, status: Status, said_at: int, forward_to: str) -> list[str]:
-    """Take in what a gateway says, at `said_at` by its clock; the ids of sessions that it has to end."""
+def heard(gateway: Gateway, status: Status, said_at: int, forward_to: str) -> dict[str, str]:
+    """Take in what a gateway says, at `said_at` by its clock; the ids of sessions that it has to end, each with why."""
     row = Gateway.objects.select_for_update(no_key=True).get(pk=gateway.pk)
     newest = said_at >= row.beat_at
     ending = Sessions(row, now().timestamp() - said_at).take(status)
@@ -77,18 +78,19 @@ class Sessions:
         self.changed: list[Tunnel] = []
         self.over: list[Tunnel] = []
 
-    def take(self, status: Status) -> list[str]:
-        """Write what is new; the ids of those that must end: unknown to us, or ended by us."""
+    def take(self, status: Status) -> dict[str, str]:
+        """Write what is new; the ids of those that must end, unknown to us or ended by us, each with why."""
         ids = {each.id for each in (*status.sessions, *status.closed)}
         mine = Tunnel.objects.filter(gateway=self.gateway, token_id__in=ids).select_for_update(no_key=True)
         rows = {row.token_id: row for row in mine.order_by("pk")}
         ending = [each.id for each in status.sessions if not self.lives(rows.get(each.id), each)]
+        reasons = {id: rows[id].close_reason if id in rows else UNKNOWN for id in ending}
         for each in status.closed:
             self.ends(rows.get(each.id), each)
         write(self.changed, COLUMNS)
         for row in self.over:
             ended(row)
-        return ending
+        return reasons
 
     def lives(self, row: Tunnel | None, told: Told) -> bool:
         """Count what a living session did; whether it may go on."""

@@ -61,7 +61,8 @@ class Heartbeat:
             registry.acknowledged(closed, refused)
             if registry.closed:
                 registry.news.set()
-            registry.close(ids(answer.get("close")), "The broker has ended it.", "broker")
+            for session, why in ends(answer.get("close")).items():
+                registry.close([session], why, "broker")
         else:
             self._greeted = True
             registry.news.set()
@@ -85,6 +86,6 @@ class Heartbeat:
                 await asyncio.sleep(TOGETHER)
 
 
-def ids(told: object) -> list[str]:
-    """The sessions that the broker wants ended; nothing where it is no list."""
-    return [each for each in told if isinstance(each, str)] if isinstance(told, list) else []
+def ends(told: object) -> dict[str, str]:
+    """The sessions that the broker wants ended, each with why; nothing where it is no object of texts."""
+    return {each: why for each, why in told.items() if isinstance(why, str)} if isinstance(told, dict) else {}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateways.program.heartbeat import ids
+from gateways.program.heartbeat import ends
 from tests.gateway_program.running import Program
 from tests.gateway_program.scripted import Heard, Scripted
 from tests.gateway_program.world import opening
@@ -101,17 +101,18 @@ def talk(client: socket.socket, there: socket.socket) -> None:
         assert other.recv(5) == b"hello"
 
 
-def test_the_broker_ends_sessions_in_its_answer(fresh: Pair) -> None:
+def test_the_broker_ends_sessions_in_its_answer_and_says_why(fresh: Pair) -> None:
     broker, program = fresh
-    asked = opening()
-    program.control("open", asked.json())
-    broker.answer = lambda heard: (200, {"close": [asked.id, "unknown", 5]})
-    other = opening(seconds=1)  # its end makes the gateway tell at once
-    program.control("open", other.json())
-    wait_for(lambda: program.control("status", {}).told["sessions"] == [], 5, "it is over")
+    asked, other = opening(), opening(seconds=1)  # the end of the second makes the gateway tell at once
+    broker.answer = lambda heard: (200, {"close": {"unknown": "?", asked.id: "Released.", other.id: 5}})
+    for each in (asked, other):
+        program.control("open", each.json())
+    wait_for(lambda: all(end_of(broker, each.id) for each in (asked, other)), 5, "their ends are told")
+    reasons = [str((end_of(broker, each.id) or {})["reason"]) for each in (asked, other)]
+    assert reasons == ["Released.", "Nobody came within 1 seconds."]
 
 
-@pytest.mark.parametrize("told", [None, 5, {}, {"close": 5}, {"close": [None]}, {"close": "abc"}, []])
+@pytest.mark.parametrize("told", [None, 5, {}, {"close": 5}, {"close": ["abc"]}, {"close": {"abc": None}}, []])
 def test_an_odd_answer_ends_nothing_and_stops_nothing(fresh: Pair, told: Any) -> None:
     broker, program = fresh
     broker.answer = lambda heard: (200, told)
@@ -161,8 +162,8 @@ def test_another_brokers_key_is_not_taken(fresh: Pair) -> None:
         impostor.stop()
 
 
-def test_only_texts_are_ids() -> None:
-    assert ids(["a", 5, None, ["b"], "c"]) == ["a", "c"]
+def test_only_texts_are_reasons() -> None:
+    assert ends({"a": "Released.", "b": 5, "c": None, "d": ["Released."]}) == {"a": "Released."}
 
 
 def test_a_data_folder_is_for_one_gateway(fresh: Pair, tmp_path: Path) -> None:

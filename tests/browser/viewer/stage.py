@@ -47,6 +47,12 @@ class Gateway:
         """All that it ever said."""
         return (self.data / "log").read_text(encoding="utf-8")
 
+    @property
+    def last_used(self) -> str:
+        """When the latest session began, as its log writes times; "" if none did."""
+        lines = map(json.loads, self.log.splitlines())
+        return max((line["time"] for line in lines if line.get("event") == "session.used"), default="")
+
     def start(self) -> None:
         """Until it says that it is ready."""
         with (self.data / "log").open("ab") as log:
@@ -83,6 +89,11 @@ class Stage:
     def desktop(self) -> Server:
         """The one that most tests use: xrdp in Xorg."""
         return self.servers["Desk"]
+
+    @property
+    def in_use(self) -> Gateway:
+        """Where the desktop that came last is; one that was killed never told the end of what it led."""
+        return max(self.gateways, key=lambda each: each.last_used)
 
     @property
     def url(self) -> str:

@@ -120,7 +120,7 @@ def test_when_a_gateway_dies_one_click_leads_to_the_same_session_through_another
     stage.terminal()
     screen.types("echo $$ > through-one")
     wait_for((stage.home / "through-one").exists, 10, "what was typed")
-    used = next(each for each in stage.gateways if each.log.count("session.used") > each.log.count("rdp.ended"))
+    used = stage.in_use
     used.end(signal.SIGKILL)
     try:
         screen.is_("waiting")
@@ -140,7 +140,7 @@ def test_a_gateway_that_was_started_anew_says_to_the_brokers_page_that_it_does_n
     people.trouble_expected = True
     screen = people.opens(people.comes(stage.url))
     screen.comes()
-    used = next(each for each in stage.gateways if each.log.count("session.used") > each.log.count("rdp.ended"))
+    used = stage.in_use
 
     def asked_a_moment_later(route: Route) -> None:
         used.start()
