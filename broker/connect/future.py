@@ -197,11 +197,11 @@ def conditions(here: Situation, reader: Reader) -> list[str]:
     return said + kept(here, reader, said)
 
 
-def at_release(here: Situation) -> list[str]:
-    """What follows when users give the desktop back themselves, told to them before they do."""
+def following(here: Situation, event: Event) -> list[str]:
+    """What an act of the user's own brings about, told to them before: giving the desktop back, or leaving it."""
     if not here.plans_act:
         return []
-    found = [step for step in here.steps if step.on is Event.RELEASED and step.do not in NOT_FOR_USERS]
+    found = [step for step in here.steps if step.on is event and step.do not in NOT_FOR_USERS]
     return [condition(step, YOU) for step in found if possible(step, here, Reader())]
 
 

@@ -4,6 +4,7 @@ The gateway compares, and tells what it saw. A changed certificate is refused, a
 """
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 
 from broker.connect import tunnels
 from broker.connect.models import Launch, Pin
@@ -55,6 +56,11 @@ def differs(desktop: Desktop, port: int, seen: str, expected: str) -> None:
         "conn.certificate_changed", CHANGED.format(desktop=desktop, port=port), desktop=desktop, subject=desktop,
         changes={"certificate": (expected, seen)}, level="error",
     )  # fmt: skip
+
+
+def changed() -> Exists:
+    """Of a queryset of desktops: whether one of its ports shows another certificate than the pinned one."""
+    return Exists(Pin.objects.filter(desktop=OuterRef("pk")).exclude(other=""))
 
 
 def forget(desktop: Desktop) -> int:

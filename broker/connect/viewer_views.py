@@ -15,9 +15,11 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 from django.views.decorators.http import require_GET, require_POST
 
 from broker.connect import credentials, log_in_as, openings, outlook, protocols, viewer_policy
+from broker.connect.future import following
 from broker.connect.launch_views import HANDED_OUT, launch_of
 from broker.connect.models import Launch, PortalSession
 from broker.connect.openings import Asked, Withdrawn
+from broker.connect.plans_in_force import for_assignment
 from broker.connect.portal_request import SeeOther, number, portal_of
 from broker.connect.protocols import Taken
 from broker.connect.refusals import no_viewer
@@ -25,6 +27,7 @@ from broker.core.clock import now
 from gateways.choosing import netloc
 from gateways.models import Gateway, GatewayCluster
 from gateways.services import Down, came_by, token_for
+from plans.engine import Event
 from plans.models import ProtocolChoice
 
 LARGEST = 8192  # pixels of a side
@@ -56,11 +59,17 @@ def page(request: HttpRequest, launch_id: int) -> HttpResponse:
     shown: dict[str, Any] = {
         "launch": launch, "name": launch.desktop.display_name or launch.desktop.name, "protocol": taken.choice.viewer,
         "token_url": reverse("launch-token", args=[launch.pk]), "state_url": reverse("launch-state", args=[launch.pk]),
-        "leave_url": reverse("desktops"), "gateway": gateways[0] if gateways else "",
+        "leave_url": reverse("desktops"), "gateway": gateways[0] if gateways else "", "follows": on_leaving(launch),
     }  # fmt: skip
     response = render(request, "connect/viewer.html", shown)
     response["Content-Security-Policy"] = viewer_policy.policy(gateways, taken.choice.viewer)
     return response
+
+
+def on_leaving(launch: Launch) -> list[str]:
+    """What the plans do to a desktop that its user has left, told before and after they leave (RULES, Users)."""
+    steps = for_assignment(launch.assignment).steps
+    return following(outlook.situation(launch.desktop, launch.assignment, steps, []), Event.DISCONNECTED)
 
 
 def origins(taken: Taken, came: Gateway | None) -> list[str]:
@@ -174,11 +183,11 @@ def refused(words: str, status: int, *, again: bool = False) -> JsonResponse:
 @never_cache
 @require_GET
 def state(request: HttpRequest, launch_id: int) -> JsonResponse:
-    """What will happen to the desktop because it is idle, for the banner with "I am still here"."""
+    """What will happen to the desktop because it is idle, and in how many seconds: for "I am still here"."""
     portal_of(request)
     launch = launch_of(request, launch_id)
     line = outlook.when_idle(launch.desktop)
     if line is None or line.at - now() > SOON:
         return JsonResponse({"notice": None})
     words = f"{line.whole} {localtime(line.at):%H:%M}{line.unless}."
-    return JsonResponse({"notice": {"words": words, "at": line.at.isoformat()}})
+    return JsonResponse({"notice": {"words": words, "seconds": max(0.0, (line.at - now()).total_seconds())}})

@@ -15,6 +15,7 @@ from django.utils.timezone import localtime
 from agents.models import Agent
 from agents.services import SILENT_AFTER
 from authservers.models import AuthenticationServer, User
+from broker.connect import pins
 from broker.connect.job_words import LATE
 from broker.connect.models import DesktopSession, QueuePlace
 from broker.core.clock import now
@@ -100,6 +101,9 @@ def tiles(power: dict[str, int]) -> Iterable[Tile]:
         f"on running desktops, {machines['unused']} unused",
         silent > 0,
     )
+    if changed := machines["changed"]:
+        note = "connections to them are refused"
+        yield Tile("Changed certificates", changed, f"{desktops}?certificate=changed", note, wrong=True)
     yield Tile("Jobs late", jobs["late"], f"{queue}?state=late", f"{jobs['pending']} pending", jobs["late"] > 0, "jobs")
     yield Tile("Jobs held", jobs["held"], f"{queue}?state=held", "until it is sure that they may run", area="jobs")
     yield Tile("Jobs aborted", jobs["aborted"], f"{queue}?state=aborted", "in 24 hours", jobs["aborted"] > 0, "jobs")
@@ -114,7 +118,7 @@ def fallback() -> str:
 
 
 def desktop_numbers() -> dict[str, int]:
-    """Assigned, free, in use, running for nothing, silent: one statement."""
+    """Assigned, free, in use, running for nothing, silent, refused for their certificate: one statement."""
     on_it = DesktopSession.objects.filter(desktop=OuterRef("pk"), ended_at=None).exclude(user_name="")
     silent = Agent.objects.filter(desktop=OuterRef("pk"), approved=True, revoked_at=None).exclude(
         last_seen__gte=now() - SILENT_AFTER
@@ -124,6 +128,7 @@ def desktop_numbers() -> dict[str, int]:
         has_active=Exists(on_it.filter(state=DesktopSession.State.ACTIVE)),
         has_left=Exists(on_it.filter(state=DesktopSession.State.DISCONNECTED)),
         is_silent=Exists(silent),
+        is_changed=pins.changed(),
         is_hard=Exists(Assignment.objects.filter(desktop=OuterRef("pk"), closed_at=None, kind=Assignment.Kind.HARD)),
     ).aggregate(
         held=Count("pk", filter=Q(lent=True)),
@@ -133,6 +138,7 @@ def desktop_numbers() -> dict[str, int]:
         left=Count("pk", filter=Q(has_left=True)),
         idle=Count("pk", filter=running & Q(has_active=False, has_left=False)),
         silent=Count("pk", filter=running & Q(is_silent=True)),
+        changed=Count("pk", filter=Q(is_changed=True)),
         unused=Count("pk", filter=running & Q(is_silent=True, has_active=False, has_left=False)),
     )
 

@@ -9,7 +9,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from agents.models import Agent
-from broker.connect.models import DesktopSession
+from broker.connect.models import DesktopSession, Pin
 from broker.core.clock import now
 from broker.core.jobs import Wish, enqueue
 from broker.core.models import ref
@@ -120,6 +120,8 @@ def test_filters_narrow_the_list(admin: Client, center: Center) -> None:
     agent(lent)
     agent(hard, heard=False)
     session(lent, bob)
+    Pin.objects.create(desktop=lent, port=3389, sha256="cd" * 32, since=now())
+    Pin.objects.create(desktop=hard, port=3389, sha256="cd" * 32, other="ef" * 32, since=now())
     gone = make.desktop(center, display_name="Gone", availability="deleted")
     assert names(admin, "") == {"Stopped", "Lent", "Hard"}
     assert names(admin, "?power=stopped") == {"Stopped"}
@@ -133,6 +135,7 @@ def test_filters_narrow_the_list(admin: Client, center: Center) -> None:
     assert names(admin, "?agent=unreachable") == {"Hard"}
     assert names(admin, "?session=active") == {"Lent"}
     assert names(admin, "?power=running&session=none") == {"Hard"}
+    assert names(admin, "?certificate=changed") == {"Hard"}
     assert names(admin, "?availability=deleted") == {str(gone)}
 
 

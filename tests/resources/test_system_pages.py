@@ -8,6 +8,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from broker.connect.models import Pin
 from broker.core import audit
 from broker.core.clock import now
 from broker.core.jobs import Wish, enqueue
@@ -221,10 +222,11 @@ def test_the_dashboard_counts_and_links(admin: Client) -> None:
     audit.record("auth.login_failed", "x")
     audit.record("auth.login_ok", "x")
     make.user(at=make.server())
+    Pin.objects.create(desktop=used, port=3389, sha256="cd" * 32, other="ef" * 32, since=now())
     tiles = {tile.label: tile.value for tile in admin.get("/dashboard/").context["tiles"]}
     assert tiles == {
         "Desktops": 3, "Assigned": 1, "Free": 2, "Sessions now": 1, "Rogue sessions": 1, "Waiting for a desktop": 0,
-        "Jobs held": 1, "Running without a session": 1, "Silent agents": 1,
+        "Jobs held": 1, "Running without a session": 1, "Silent agents": 1, "Changed certificates": 1,
         "Jobs late": 1, "Jobs aborted": 0, "Failed sign-ins": 1, "People without a rule": 1,
     }  # fmt: skip
     answer = admin.get("/dashboard/")

@@ -6,6 +6,7 @@ import django_filters
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from agents.services import SILENT_AFTER
+from broker.connect import pins
 from broker.connect.models import DesktopSession
 from broker.core.clock import now
 from broker.core.filters import PageFilter
@@ -52,6 +53,9 @@ class DesktopFilter(PageFilter):
         label="Session",
         method="with_session",
     )
+    certificate = django_filters.ChoiceFilter(
+        choices=[("changed", "Another one than before")], label="Certificate", method="with_certificate"
+    )
 
     class Meta:
         model = Desktop
@@ -85,3 +89,7 @@ class DesktopFilter(PageFilter):
         """By the sessions on it."""
         live = DesktopSession.objects.filter(desktop=OuterRef("pk"), ended_at=None).exclude(user_name="")
         return queryset.filter(~Exists(live) if value == "none" else Exists(live.filter(state=value)))
+
+    def with_certificate(self, queryset: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        """Those whose connections through gateways are refused until somebody trusts the new one (RULES 3)."""
+        return queryset.filter(pins.changed())

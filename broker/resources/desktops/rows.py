@@ -4,12 +4,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from django.db.models import CharField, Exists, FilteredRelation, OuterRef, Prefetch, Q, QuerySet, Subquery, Value
+from django.db.models import CharField, FilteredRelation, OuterRef, Prefetch, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Cast, Concat, JSONObject
 
 from agents.models import Agent
 from agents.services import is_silent
-from broker.connect.models import DesktopSession, Pin
+from broker.connect import pins
+from broker.connect.models import DesktopSession
 from broker.connect.states import Axis, Session, State, axis
 from broker.core import words
 from broker.core.clock import now
@@ -43,7 +44,7 @@ def desktops() -> QuerySet[Any]:
     found: QuerySet[Any] = Desktop.objects.annotate(
         holding=FilteredRelation("assignments", condition=Q(assignments__closed_at=None)),
         next_job=Subquery(waiting.values(said=JSONObject(due="payload__due", reason="reason"))[:1]),
-        other_certificate=Exists(Pin.objects.filter(desktop=OuterRef("pk")).exclude(other="")),
+        other_certificate=pins.changed(),
     )
     return found.select_related("center", "image", "agent", "holding__user").prefetch_related(
         Prefetch("sessions", LIVE, to_attr="live")

@@ -1,19 +1,29 @@
-// What the broker says about idling, and the button that starts the desktop's own clock anew.
+// What the broker says about idling, how long it is until then, and the button that starts the desktop's clock anew.
 import { askNotice } from "./api.js";
 
 const EVERY = 15_000; // ms
 
 /** Show the notice while the page is visible and a desktop stands; answers look(), for when one comes. `parts`: {banner,
- *  words, here}. */
+ *  words, time, here}. */
 export function idle(page, parts, engine) {
-  const look = async () => {
-    const notice = document.hidden || !engine() ? null : await askNotice(page);
-    parts.banner.hidden = !notice;
-    if (notice && parts.words.textContent !== notice.words) parts.words.textContent = notice.words;
+  let timer = 0;
+  const count = (until) => {
+    const left = Math.max(0, Math.round((until - performance.now()) / 1000));
+    parts.time.textContent = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
   };
+  const show = (notice) => {
+    clearInterval(timer);
+    parts.banner.hidden = !notice;
+    if (!notice) return;
+    if (parts.words.textContent !== notice.words) parts.words.textContent = notice.words;
+    const until = performance.now() + notice.seconds * 1000;
+    count(until);
+    timer = setInterval(count, 1000, until);
+  };
+  const look = async () => show(document.hidden || !engine() ? null : await askNotice(page));
   parts.here.addEventListener("click", () => {
     engine()?.nudge();
-    parts.banner.hidden = true;
+    show(null);
     engine()?.focus();
   });
   setInterval(look, EVERY);

@@ -3,6 +3,7 @@ import { bar } from "./bar.js";
 import { Clipboard } from "./clipboard.js";
 import { Display } from "./display.js";
 import { idle } from "./idle.js";
+import { guard } from "./leaving.js";
 import { layouts } from "./layouts.js";
 import { overlay } from "./overlay.js";
 import { Session } from "./session.js";
@@ -34,7 +35,8 @@ const toolbar = bar(part("bar"), {
   disconnect: () => session.leave(),
 });
 
-const askIdle = idle(page, { banner: part("idle"), words: part("idle-words"), here: part("here") }, engine);
+const askIdle = idle(page, { banner: part("idle"), words: part("idle-words"), time: part("idle-time"), here: part("here") }, engine);
+guard(part("leave"), () => root.dataset.state === "connected");
 
 function say(state, told) {
   over(state, told);

@@ -16,6 +16,7 @@ from pools.models import Assignment
 from tests import make
 
 POLICY = "Viewers"
+TIDY = "Classic"  # the desktop that is shut down an hour after its user has left
 
 
 def main(text: str) -> None:
@@ -41,14 +42,17 @@ def registered(name: str, address: str, cluster: GatewayCluster) -> None:
 
 
 def offered(policy: Policy, cluster: GatewayCluster, order: int, told: dict[str, Any]) -> Desktop:
-    """A desktop with a pool, plans and a line of its own; nothing happens to it when its user leaves."""
+    """A desktop with a pool, plans and a line of its own; nothing happens to it when its user leaves, but for TIDY."""
     center, name = make.center(), told["name"]
     plan = ProtocolPlan.objects.create(name=name)
     ProtocolChoice.objects.create(
         plan=plan, client=ProtocolChoice.Client.WEB, protocol=told["protocol"], priority=1,
         cluster=cluster, port=told["port"], sso_user=told["user"], sso_domain="",
     )  # fmt: skip
-    power = PowerControlPlan.objects.create(name=name, started_action=PowerAction.NONE)
+    left = PowerAction.SHUTDOWN if name == TIDY else PowerAction.NONE
+    power = PowerControlPlan.objects.create(
+        name=name, started_action=PowerAction.NONE, disconnected_action=left, disconnected_wait=3600
+    )
     release = ReleasePlan.objects.create(name=name, logged_out_release=NEVER)
     PoolAssignment.objects.create(
         policy=policy, order=order, pool=make.pool(center, name=name), display=PoolAssignment.Display.DISPLAY_NAME,

@@ -107,14 +107,18 @@ class Stage:
 
     def terminal(self) -> None:
         """Wait until the desktop's terminal is there and has the focus."""
+        self.focus("a desktop")
+
+    def focus(self, window: str) -> None:
+        """Wait until the window of this name on the desktop has the focus."""
 
         def focused() -> bool:
             try:
-                return "a desktop" in self.desktop.run("xdotool", "getwindowfocus", "getwindowname")
+                return window in self.desktop.run("xdotool", "getwindowfocus", "getwindowname")
             except subprocess.CalledProcessError:
                 return False
 
-        wait_for(focused, READY, "the terminal")
+        wait_for(focused, READY, f"the focus of {window}")
 
     def run(self, function: str, *words: str | int, **named: Any) -> str:
         """A function of plant.py inside the broker."""

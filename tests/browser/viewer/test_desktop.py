@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Dialog, expect
 
 from agents.program.linux.xidle import IdleTime
 from tests.browser.fitness import troubles
@@ -94,6 +94,29 @@ def test_special_keys_reach_the_desktop_from_the_menu(desk: tuple[Screen, Wire],
     screen.page.keyboard.press("Enter")
     screen.page.keyboard.press("Control+d")
     assert written(stage.home / "keys") == "^[[3;7~^["  # as xterm says Delete with Ctrl and Alt, then Esc
+
+
+def test_keys_that_the_browsers_own_desktop_would_take_reach_the_other_one(
+    desk: tuple[Screen, Wire], stage: Stage
+) -> None:
+    """Two windows over there: Alt+Tab goes from one to the other, Alt+F4 closes the one in front."""
+    screen, _ = desk
+
+    def press(name: str) -> None:
+        screen.tool("Keys").click()
+        screen.page.get_by_role("button", name=name, exact=True).click()
+
+    screen.types("xev -event keyboard > pressed")
+    stage.focus("Event Tester")
+    for name in ("Windows key", "Print Screen"):
+        press(name)
+    for window in ("a desktop", "Event Tester"):
+        press("Alt+Tab")
+        stage.focus(window)
+    press("Alt+F4")
+    stage.focus("a desktop")
+    told = written(stage.home / "pressed")
+    assert "Super_L" in told and "Print)" in told
 
 
 def test_buttons_and_the_wheel_of_the_mouse_reach_the_desktop(desk: tuple[Screen, Wire], stage: Stage) -> None:
@@ -193,6 +216,30 @@ def test_full_screen_is_full_and_the_desktop_follows_its_size(people: People) ->
     page.wait_for_function("!document.fullscreenElement")
 
 
+def test_who_leaves_is_told_what_follows_and_asked_first_where_it_may_be_an_accident(people: People) -> None:
+    screen = people.opens(people.comes(), "Classic")
+    screen.comes()
+    page, asked, follows = screen.page, [], "It is shut down 1 hour after you disconnect."
+    note = page.get_by_role("alert").filter(has_text=f"when you close this page. {follows}")
+
+    def stay(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    page.on("dialog", stay)
+    screen.canvas.click()
+    page.close(run_before_unload=True)  # as Ctrl+W does that was meant for the desktop
+    expect(note).to_be_visible()
+    screen.is_("connected")
+    screen.tool("Disconnect").click()
+    screen.says(follows)
+    screen.button("Reconnect").click()
+    screen.comes()
+    screen.tool("Back to your desktops").click()
+    expect(page.get_by_role("heading", name="Your desktops")).to_be_visible()
+    assert asked == ["beforeunload"]
+
+
 def test_who_is_idle_is_told_and_says_that_somebody_is_there(people: People, stage: Stage) -> None:
     screen = people.opens(people.comes())
     screen.comes()
@@ -200,7 +247,9 @@ def test_who_is_idle_is_told_and_says_that_somebody_is_there(people: People, sta
     try:
         screen.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
         banner = screen.page.get_by_role("alert").filter(has_text="You are logged out at")
-        expect(banner).to_be_visible()
+        expect(banner).to_contain_text(re.compile(r"[23]:\d\d"))  # minutes and seconds, counted down
+        shown = banner.inner_text()
+        expect(banner).not_to_have_text(shown)
         display = stage.desktop.desktop
         with closing(IdleTime(f":{display.display}", stage.home / ".Xauthority", display.uid)) as idle:
             wait_for(lambda: idle.seconds() >= 2, SOON, "a desktop where nothing happens")

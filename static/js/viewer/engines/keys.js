@@ -42,3 +42,17 @@ const plain = { Space: " ", Enter: "\n", Tab: "\t", Minus: "-_", Equal: "=+", Br
 [..."abcdefghijklmnopqrstuvwxyz"].forEach((letter) => { plain[`Key${letter.toUpperCase()}`] = letter + letter.toUpperCase(); });
 export const US_KEYS = new Map(Object.entries(plain).flatMap(
   ([code, characters]) => [...characters].map((character, shift) => [character, shift ? ["ShiftLeft", code] : [code]])));
+
+const MOMENT = 80; // ms that a hand needs: a window manager misses the end of an Alt+Tab that is over before it has looked
+
+/** Press keys in order and let them go in reverse, at once. */
+export function struck(codes, press, release) {
+  codes.forEach(press);
+  [...codes].reverse().forEach(release);
+}
+
+/** The same as a hand does it. */
+export function held(codes, press, release) {
+  codes.forEach(press);
+  setTimeout(() => [...codes].reverse().forEach(release), MOMENT);
+}

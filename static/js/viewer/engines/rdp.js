@@ -2,7 +2,7 @@
 // its own element writes styles into the page, which the content security policy forbids, and knows no touch.
 import { Backend, enableCredssp, init } from "../../../vendor/ironrdp-0.7.0/ironrdp.js";
 import { keyboard } from "./keyboard.js";
-import { SCANCODES, US_KEYS } from "./keys.js";
+import { SCANCODES, US_KEYS, held, struck } from "./keys.js";
 import { pointer } from "./pointer.js";
 import { firstFrame, scaled } from "./picture.js";
 
@@ -119,15 +119,12 @@ function inputs(session, canvas, picture, options) {
     try { session.synchronizeLockKeys(on("ScrollLock"), on("NumLock"), on("CapsLock"), on("KanaMode")); } catch { /* ended */ }
   };
   const actions = {
-    sendKeys(codes) {
-      codes.forEach(press);
-      [...codes].reverse().forEach(release);
-    },
+    sendKeys: (codes) => held(codes, press, release),
     // A layout of the US types what it can by its keys: not every server takes characters.
     type(text) {
       for (const character of text) {
         const codes = options.layout === 0x409 && US_KEYS.get(character);
-        if (codes) actions.sendKeys(codes);
+        if (codes) struck(codes, press, release);
         else send(DeviceEvent.unicodePressed(character), DeviceEvent.unicodeReleased(character));
       }
     },

@@ -3,7 +3,7 @@ import KeyTable from "../../../vendor/novnc-1.7.0/core/input/keysym.js";
 import keysyms from "../../../vendor/novnc-1.7.0/core/input/keysymdef.js";
 import RFB from "../../../vendor/novnc-1.7.0/core/rfb.js";
 import { aside } from "./aside.js";
-import { US_KEYS } from "./keys.js";
+import { US_KEYS, held, struck } from "./keys.js";
 import { firstFrame } from "./picture.js";
 import { opened } from "./socket.js";
 
@@ -61,18 +61,15 @@ function standing(rfb) {
 
 /** What the toolbar sends. */
 function actions(rfb, canvas, options) {
-  const press = (code, down) => rfb.sendKey(KEYS[code] ?? keysyms.lookup(code.at(-1).toLowerCase().codePointAt(0)), code, down);
-  const sendKeys = (codes) => {
-    codes.forEach((code) => press(code, true));
-    [...codes].reverse().forEach((code) => press(code, false));
-  };
+  const send = (code, down) => rfb.sendKey(KEYS[code] ?? keysyms.lookup(code.at(-1).toLowerCase().codePointAt(0)), code, down);
+  const [press, release] = [(code) => send(code, true), (code) => send(code, false)];
   return {
-    sendKeys,
+    sendKeys: (codes) => held(codes, press, release),
     // A rendered desktop is told places of keys: with a layout of the US they are known for each character.
     type(text) {
       for (const character of text) {
         const codes = options.layout === US && US_KEYS.get(character);
-        if (codes) sendKeys(codes); else rfb.sendKey(keysyms.lookup(character.codePointAt(0)), null);
+        if (codes) struck(codes, press, release); else rfb.sendKey(keysyms.lookup(character.codePointAt(0)), null);
       }
     },
     sendClipboard(items) {
