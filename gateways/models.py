@@ -154,6 +154,7 @@ class Tunnel(models.Model):
     told_at = models.DateTimeField(null=True, blank=True, help_text="Since when its gateway knows that it is closed.")
 
     class Meta:
+        verbose_name = "connection"
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["token_id", "gateway"], name="one_row_per_opening_and_gateway"),
             models.UniqueConstraint(

@@ -49,8 +49,8 @@ def desktop() -> Iterator[Desktop]:
 
 
 @contextlib.contextmanager
-def knocking(program: Program, door: str, token: str, query: str = "") -> Iterator[BinaryIO]:
-    """A page that has brought a token in its first message, as the viewer's does, until the block ends."""
+def entered(program: Program, door: str, query: str = "") -> Iterator[tuple[socket.socket, BinaryIO]]:
+    """A page whose WebSocket is open and has said nothing yet, until the block ends: what it sends by, and reads."""
     upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
     said = {"Host": "gateway", "Origin": ORIGIN, **upgrade, "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="}
     lines = "".join(f"{name}: {value}\r\n" for name, value in said.items())
@@ -59,6 +59,13 @@ def knocking(program: Program, door: str, token: str, query: str = "") -> Iterat
         assert answers.readline().startswith(b"HTTP/1.1 101")
         while answers.readline().strip():
             pass
+        yield page, answers
+
+
+@contextlib.contextmanager
+def knocking(program: Program, door: str, token: str, query: str = "") -> Iterator[BinaryIO]:
+    """A page that has brought a token in its first message, as the viewer's does, until the block ends."""
+    with entered(program, door, query) as (page, answers):
         hello = {"token": token, "width": 640, "height": 480}
         kind, data = (0x82, ask(token)) if door == "rdp" else (0x81, json.dumps(hello).encode())
         page.sendall(bytes([kind, 0xFE]) + len(data).to_bytes(2, "big") + bytes(4) + data)  # its mask is 0

@@ -41,6 +41,7 @@ guard(part("leave"), () => root.dataset.state === "connected");
 function say(state, told) {
   over(state, told);
   root.dataset.state = state;
+  part("leave").hidden = true;
   status.textContent = SAID[state] + (told.words ? `. ${told.words}` : "");
   toolbar.standing(state === "connected");
   root.querySelectorAll("[data-live]").forEach((each) => { each.disabled = state !== "connected"; });

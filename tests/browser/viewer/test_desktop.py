@@ -220,7 +220,7 @@ def test_who_leaves_is_told_what_follows_and_asked_first_where_it_may_be_an_acci
     screen = people.opens(people.comes(), "Classic")
     screen.comes()
     page, asked, follows = screen.page, [], "It is shut down 1 hour after you disconnect."
-    note = page.get_by_role("alert").filter(has_text=f"when you close this page. {follows}")
+    note = page.get_by_role("alert").filter(has_text=f"you leave the desktop as it is. {follows}")
 
     def stay(dialog: Dialog) -> None:
         asked.append(dialog.type)
@@ -233,6 +233,7 @@ def test_who_leaves_is_told_what_follows_and_asked_first_where_it_may_be_an_acci
     screen.is_("connected")
     screen.tool("Disconnect").click()
     screen.says(follows)
+    expect(note).to_be_hidden()
     screen.button("Reconnect").click()
     screen.comes()
     screen.tool("Back to your desktops").click()
