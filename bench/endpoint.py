@@ -24,7 +24,7 @@ from broker.core.clock import now
 from broker.embedded.programs import fetched
 from centers.models import Desktop
 from tests import make, services
-from tests.agents.server import free_port
+from tests.ports import free_port
 
 AGENTS = int(os.environ.get("AGENTS", "10000"))
 TALKERS = 400

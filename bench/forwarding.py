@@ -23,8 +23,8 @@ from itertools import cycle, islice
 from pathlib import Path
 
 from bench import budgets
-from tests.embedded.running import free_port
 from tests.gateway_program.ports.forwarder import HOME, Forwarder, forwarder
+from tests.ports import free_port
 from tests.services import wait_for
 
 BYTES, ROUNDS, MANY, IDLE = 512 << 20, 9, 4, 1_000

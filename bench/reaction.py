@@ -21,10 +21,10 @@ from broker.demo.aws.server import Simulator
 from broker.embedded.programs import fetched
 from plans.models import PowerControlPlan, ReleasePlan
 from tests import make, services
-from tests.agents.server import free_port
 from tests.chaos.site import QUICK, furnish
 from tests.chaos.watch import Watch
 from tests.connect.world import aws_center
+from tests.ports import free_port
 
 PEOPLE, SECONDS, LIMIT = 120, 60, 2.0
 NAMES = [f"p{number}" for number in range(PEOPLE)]

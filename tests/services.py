@@ -68,7 +68,7 @@ def running(command: list[str], ready: Callable[[], bool], name: str) -> Iterato
     with (FOLDER / "log" / f"{name}.log").open("wb") as log:
         child = spawn(command, signal.SIGINT, os.environ, log)
     try:
-        wait_for(lambda: ready() or child.poll() is not None, 20, f"{name} takes connections")
+        wait_for(lambda: ready() or child.poll() is not None, 60, f"{name} takes connections")
         assert child.poll() is None, (FOLDER / "log" / f"{name}.log").read_text()
         yield
     finally:

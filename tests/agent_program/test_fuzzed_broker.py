@@ -77,7 +77,7 @@ def test_a_message_that_waits_for_its_reader_holds_up_no_other_command_and_storm
 
     def do(kind: str, data: Any) -> str:
         if kind == "message":
-            read.wait(10)
+            read.wait(60)
         return "snooze" if kind == "message" else "done"
 
     monkeypatch.setattr(machine, "do", do)
@@ -92,5 +92,5 @@ def test_a_message_that_waits_for_its_reader_holds_up_no_other_command_and_storm
     commands.turn()
     assert posted == ["/agent/v1/commands/2"]
     read.set()
-    wait_for(lambda: posted[-1] == "/agent/v1/commands/1", 5, "the answer is posted")
-    wait_for(commands.wake.is_set, 5, "the next poll need not wait")
+    wait_for(lambda: posted[-1] == "/agent/v1/commands/1", 20, "the answer is posted")
+    wait_for(commands.wake.is_set, 20, "the next poll need not wait")

@@ -5,7 +5,6 @@ import http.client
 import itertools
 import json
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from agents.keys import key_hash, wake_signature
 from agents.program import listener
 from agents.program.listener import Listener, Wakes, listen
 from agents.program.ticks import utc_now
-from tests.agent_program.xrdp_world import free_port
+from tests.ports import free_port
 from tests.services import wait_for
 
 KEY = "k" * 43
@@ -35,6 +34,11 @@ class Port:
     woken: list[int] = field(default_factory=list)
     ahead: timedelta = timedelta()
     digest: bytes = bytes.fromhex(DIGEST)
+
+    @property
+    def nobody_is_there(self) -> bool:
+        """Whether all places are free."""
+        return self.server._places._value == listener.AT_ONCE
 
     def call(self, verb: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self.number, timeout=5)
@@ -129,7 +133,7 @@ def test_who_says_nothing_keeps_nobody_out(port: Port, monkeypatch: pytest.Monke
     monkeypatch.setattr(listener.Answer, "timeout", 0.3)
     silent = [socket.create_connection(("127.0.0.1", port.number), 5) for _ in range(40)]
     assert all(caller.recv(1) == b"" for caller in silent[-10:])
-    wait_for(lambda: threads("process_request_thread") == 0, 5, "the silent ones are gone")
+    wait_for(lambda: port.nobody_is_there, 20, "the silent ones are gone")
     assert port.wake() == 204
     for caller in silent:
         caller.close()
@@ -144,7 +148,7 @@ def test_who_drips_keeps_nobody_out(port: Port, monkeypatch: pytest.MonkeyPatch)
             while time.monotonic() - began < 4 and not ended(caller):
                 caller.sendall(b"G")
         assert time.monotonic() - began < 4
-    wait_for(lambda: threads("process_request_thread") == 0, 5, "the place is free")
+    wait_for(lambda: port.nobody_is_there, 20, "the place is free")
 
 
 def ended(caller: socket.socket) -> bool:
@@ -153,10 +157,6 @@ def ended(caller: socket.socket) -> bool:
         return caller.recv(1) == b""
     except TimeoutError:
         return False
-
-
-def threads(name: str) -> int:
-    return sum(name in each.name for each in threading.enumerate())
 
 
 def test_a_port_that_is_taken_stops_nothing(port: Port) -> None:

@@ -28,9 +28,10 @@ from broker.resources import enrolment
 from tests import make
 from tests.agent_program import xrdp_world
 from tests.agent_program.served import served
-from tests.agent_program.xrdp_world import Desktop, free_port
+from tests.agent_program.xrdp_world import Desktop
 from tests.agents.server import endpoint
 from tests.parts import demand
+from tests.ports import free_port
 from tests.services import wait_for
 
 SOON = 3.0

@@ -45,11 +45,11 @@ def spooled(agent: Agent) -> list[str]:
 
 def test_a_day_at_work(broker: Served, settings_here: Settings, machine: FakeMachine) -> None:
     with at_work(settings_here, machine):
-        wait_for(lambda: told(broker) == ["agent_start"], 5, "the start is told")
+        wait_for(lambda: told(broker) == ["agent_start"], 20, "the start is told")
         machine.there = [alice()]
-        wait_for(lambda: told(broker)[-1] == "login", 5, "the login is told")
+        wait_for(lambda: told(broker)[-1] == "login", 20, "the login is told")
         machine.there = [alice(connected=False)]
-        wait_for(lambda: told(broker)[-1] == "disconnect", 5, "the disconnect is told")
+        wait_for(lambda: told(broker)[-1] == "disconnect", 20, "the disconnect is told")
         broker.drain()
         with broker.lock:
             assert DesktopSession.objects.get().state == "disconnected"

@@ -135,7 +135,7 @@ def test_what_was_spooled_survives_kill_9(tmp_path: Path) -> None:
     path = tmp_path / "spool.jsonl"
     with subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True) as writer:
         assert writer.stdout is not None
-        wait_for(lambda: path.exists() and path.stat().st_size > 20_000, 10, "the spool grows")
+        wait_for(lambda: path.exists() and path.stat().st_size > 20_000, 30, "the spool grows")
         writer.send_signal(signal.SIGKILL)
         acknowledged = [int(each) for each in writer.stdout.read().split()]
     kept = [each["seq"] for each in Spool(path, "boot-1").batch(99_999)[1]]

@@ -31,7 +31,6 @@ def display(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *answers: bytes) ->
     """A server on :7 that gives these answers, one a question, and then hangs up; what it was asked."""
     asked: list[bytes] = []
     monkeypatch.setattr(xidle, "SOCKETS", str(tmp_path))
-    monkeypatch.setattr(xidle, "PATIENCE", 0.3)
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(tmp_path / "X7"))
         server.listen()
@@ -78,6 +77,7 @@ BAD: dict[str, tuple[bytes, ...]] = {
 
 @pytest.mark.parametrize("what", BAD)
 def test_a_server_that_behaves_badly_is_no_answer(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(xidle, "PATIENCE", 0.3)
     with display(tmp_path, monkeypatch, *BAD[what]), pytest.raises(NoAnswer):
         IdleTime(":7", tmp_path / "none", os.getuid())
 

@@ -46,7 +46,7 @@ def conf(tmp_path: Path, settings_here: Settings, desktop: Desktop) -> Path:
 
 def ran(zipapp: Path, *arguments: object, python: str = PYTHON) -> tuple[int, str]:
     command = [python, "-I", str(zipapp), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, cwd="/", check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=90, cwd="/", check=False)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -172,14 +172,14 @@ def test_the_service_starts_tells_and_stops(
             return list(AgentEvent.objects.filter(type__startswith="agent_").values_list("type", flat=True))
 
     with service(zipapp, conf, python) as running:
-        wait_for(lambda: told() == ["agent_start"], 10, "the start is told")
+        wait_for(lambda: told() == ["agent_start"], 60, "the start is told")
         running.kill()
     with service(zipapp, conf, python) as running:
-        wait_for(lambda: told() == ["agent_start"] * 2, 10, "the second start is told")
+        wait_for(lambda: told() == ["agent_start"] * 2, 60, "the second start is told")
         code, text = ran(zipapp, "run", "--config", conf)
         assert (code, "another agent works" in text) == (1, True)
         running.send_signal(signal.SIGTERM)
-        assert running.wait(10) == 0
+        assert running.wait(30) == 0
     assert told() == ["agent_start", "agent_start", "agent_stop"]
     with broker.lock:
         assert AgentEvent.objects.get(type="agent_stop").data == {"reason": "service"}

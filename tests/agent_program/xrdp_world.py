@@ -3,6 +3,7 @@
 Needs root (a user is made and removed; a mount of this test's own shows xrdp its own settings).
 """
 
+import itertools
 import os
 import re
 import secrets
@@ -18,12 +19,15 @@ from agents.program.linux.proc import arguments, processes
 from agents.program.linux.xrdp import SOCKETS, parse_sockets
 from broker.embedded.spawn import spawn
 from tests import parts
+from tests.ports import SLOT, free_port
 from tests.services import wait_for
 
 PROGRAMS = ("xrdp", "xrdp-sesman", "xfreerdp", "Xvfb", "openbox", "xdotool", "i3lock", "zenity", "unshare", "useradd")
 PASSWORD = "sesameopenu7"
 SESSION = "#!/bin/sh\nopenbox &\nexec xmessage -name desk -buttons LogOut:0 'a desktop'\n"
-SETTLED, GRACE = 15, 3
+SETTLED, GRACE = 60, 3
+# Of X displays: session managers that begin at the same number may both take it, when they look at the same moment.
+DISPLAYS = itertools.cycle(range(20 + 40 * SLOT, 60 + 40 * SLOT, 5))
 
 
 def missing() -> list[str]:
@@ -148,6 +152,7 @@ def servers(world: Desktop, settings: Callable[[str], str]) -> None:
     """xrdp finds its manager by the one file that has a fixed place: a mount of our own shows it ours there."""
     manager, server = world.folder / "sesman.ini", world.folder / "xrdp.ini"
     ours = re.sub(r"(?m)^ListenPort=.*", f"ListenPort={free_port()}", Path("/etc/xrdp/sesman.ini").read_text())
+    ours = re.sub(r"(?m)^X11DisplayOffset=.*", f"X11DisplayOffset={next(DISPLAYS)}", ours)
     manager.write_text(re.sub(r"(?m)^LogFile=.*", f"LogFile={world.folder}/sesman.log", ours))
     theirs = re.sub(r"(?m)^port=3389", f"port=tcp://127.0.0.1:{world.port}", Path("/etc/xrdp/xrdp.ini").read_text())
     server.write_text(settings(re.sub(r"(?m)^LogFile=.*", f"LogFile={world.folder}/xrdp.log", theirs)))
@@ -206,10 +211,3 @@ def answers(port: int) -> bool:
     """Whether somebody listens there."""
     with socket.socket() as caller:
         return caller.connect_ex(("127.0.0.1", port)) == 0
-
-
-def free_port() -> int:
-    """A port that nobody has just now."""
-    with socket.socket() as holder:
-        holder.bind(("127.0.0.1", 0))
-        return int(holder.getsockname()[1])

@@ -3,7 +3,6 @@
 import asyncio
 import http.client
 import json
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,15 +14,10 @@ from django.core.management import call_command
 from agents.endpoint.server import Endpoint, Loop, Options
 from agents.limits import Limits
 from tests import make
+from tests.ports import free_port
 from tests.services import wait_for
 
 PLENTY = 1e6
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass
@@ -81,7 +75,7 @@ def endpoint(limits: Limits | None = None, **options: Any) -> Iterator[Running]:
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     try:
-        wait_for(lambda: bool(made) and made[0].server.started, 20, "the endpoint listens")
+        wait_for(lambda: bool(made) and made[0].server.started, 60, "the endpoint listens")
         yield Running(port, made[0])
     finally:
         if made:

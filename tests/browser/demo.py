@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from broker.demo.aws.remote import Remote
+from tests.ports import free_port
 
 PROJECT = Path(__file__).resolve().parents[2]
 READY_WITHIN, ENDED_WITHIN = 150, 10  # seconds; ready: a cold start of two cores that others use, too
@@ -113,10 +113,3 @@ def left_running(data: Path) -> list[str]:
         except OSError:
             continue
     return found
-
-
-def free_port() -> int:
-    """A port that nobody uses now."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])

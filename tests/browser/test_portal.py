@@ -86,6 +86,7 @@ def test_the_steps_can_be_followed_and_cancelled_and_tell_a_screen_reader(
 
 
 def test_who_is_connected_elsewhere_is_asked_before_taking_over_and_before_signing_out(visitors: Visitors) -> None:
+    visitors.refusals_expected = True  # by who signs out while a poll is under way
     visitors.demo.manage("demo_desktop", "bob", "login")
     bob = visitors.signs_in("bob")
     expect(bob.get_by_text("You are connected")).to_be_visible(timeout=30_000)
@@ -135,6 +136,7 @@ def test_sign_in_and_connect_need_no_scripts(visitors: Visitors) -> None:
 
 
 def test_signing_out_leaves_nothing_behind(visitors: Visitors) -> None:
+    visitors.refusals_expected = True
     user = visitors.signs_in("bob")
     user.get_by_label("Account").click()
     user.get_by_role("button", name="Sign Out").click()

@@ -17,7 +17,8 @@ import psycopg
 
 from broker.settings import BASE_DIR
 from tests.chaos.stories import WAIT, Story
-from tests.embedded.running import Running, database, free_port, memory, process
+from tests.embedded.running import Running, database, memory, process
+from tests.ports import free_port
 from tests.services import wait_for
 
 SHARED = ("USHER_DATABASE_URL", "USHER_REDIS_URL", "USHER_SECRET_KEY", "USHER_ENCRYPTION_KEYS")

@@ -23,6 +23,7 @@ from tests import make
 from tests.aws_simulator import of_user, simulator
 from tests.services import wait_for
 
+PATIENCE = 30  # seconds, on a machine that others use, too
 QUICK = Pace(poll=0.02, heartbeat=0.2, patience=0.05)
 NETWORK = "127.88.0.0/16"  # every address of 127/8 is this machine's: ports can be opened there
 
@@ -46,7 +47,7 @@ class World:
 
     def enrolled(self, user: str) -> AgentRow:
         """Wait until the broker has its agent."""
-        wait_for(lambda: self.row(user) is not None, 10, f"{user}'s machine has registered")
+        wait_for(lambda: self.row(user) is not None, PATIENCE, f"{user}'s machine has registered")
         row = self.row(user)
         assert row is not None
         return row
@@ -54,13 +55,13 @@ class World:
     def settled(self) -> None:
         """Wait until every running machine has registered: before that, a registration may hold a desktop's row."""
         running = sum(place.agent is not None for place in self.fleet.places.values())
-        wait_for(lambda: AgentRow.objects.filter(approved=True).count() == running, 10, "all have registered")
+        wait_for(lambda: AgentRow.objects.filter(approved=True).count() == running, PATIENCE, "all have registered")
 
     def told(self, user: str, *kinds: str) -> list[AgentEvent]:
         """Wait until the broker has these kinds of events of that machine; they come in the order of their filing."""
         ref = of_user(self.aws, user).id
         found = AgentEvent.objects.filter(agent__desktop__ref=ref, type__in=kinds).order_by("pk")
-        wait_for(lambda: set(kinds) <= {each.type for each in found.all()}, 10, f"{user}'s machine told {kinds}")
+        wait_for(lambda: set(kinds) <= {each.type for each in found.all()}, PATIENCE, f"{user}'s machine told {kinds}")
         return list(found.all())
 
     def becomes(self, user: str, state: str) -> None:

@@ -48,8 +48,8 @@ class Client:
     def type(self, *words: str) -> None:
         """Keys, through the client and over RDP."""
         env = {**os.environ, "DISPLAY": self.world.screen}
-        subprocess.run(["xdotool", "mousemove", "600", "400"], env=env, check=True, timeout=15)
-        subprocess.run(["xdotool", *words], env=env, check=True, timeout=15)
+        subprocess.run(["xdotool", "mousemove", "600", "400"], env=env, check=True, timeout=60)
+        subprocess.run(["xdotool", *words], env=env, check=True, timeout=60)
 
     def pixel(self, x: int, y: int) -> str:
         """What the person sees there, such as #823b9b."""

@@ -204,7 +204,7 @@ def test_speed_divides_every_time() -> None:
 def test_a_port_in_use_is_one_clear_line(aws: Simulator) -> None:
     port = aws.endpoint.rpartition(":")[2]
     command = [sys.executable, "-m", "broker.demo.aws", "--port", port]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 1
     assert ended.stderr == f"The simulated AWS account cannot start: port {port} is in use\n"
 
@@ -229,4 +229,4 @@ def test_the_program_starts_answers_and_ends(tmp_path: Path) -> None:
         endpoint = line.rsplit(" ", 1)[1].strip()
         assert len(Remote(endpoint).workspaces()) == 8
         program.send_signal(signal.SIGTERM)
-        assert program.wait(timeout=5) == 0
+        assert program.wait(timeout=30) == 0

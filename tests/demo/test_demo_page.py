@@ -28,7 +28,7 @@ from plans.models import PowerControlPlan, ReleasePlan
 from policies.models import AssignmentRule
 from tests import make
 from tests.aws_simulator import of_user
-from tests.demo.desktop_world import World, known, world
+from tests.demo.desktop_world import PATIENCE, World, known, world
 from tests.directory_fixtures import directory_certificates, directory_server
 from tests.services import wait_for
 
@@ -207,4 +207,4 @@ def test_a_machine_of_the_second_directory_gets_its_token_by_itself(here: World,
     known(lab, row)
     here.fleet.look()
     enrolled = Agent.objects.filter(desktop__ref=row.id, center=lab, approved=True)
-    wait_for(enrolled.exists, 10, "the machine has registered")
+    wait_for(enrolled.exists, PATIENCE, "the machine has registered")

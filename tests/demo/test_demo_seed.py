@@ -214,12 +214,12 @@ def test_the_program_runs_by_the_environment_alone_and_is_small(
     command = [sys.executable, "-m", "broker.demo.desktops", "--look", "0.05", "--poll", "0.05", "--rdp-port", "0"]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as program:
         try:
-            wait_for(lambda: Agent.objects.filter(approved=True).count() == 3, 20, "three machines have registered")
-            wait_for(lambda: heard_back(data), 20, "each machine has heard that it is registered")
+            wait_for(lambda: Agent.objects.filter(approved=True).count() == 3, 60, "three machines have registered")
+            wait_for(lambda: heard_back(data), 60, "each machine has heard that it is registered")
             status = Path(f"/proc/{program.pid}/status").read_text()
             resident = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
             assert resident < 60_000
         finally:
             program.terminate()
-            assert program.wait(10) == 0
+            assert program.wait(30) == 0
     assert constants.CORP_DIRECTORY in image.tokens(data)

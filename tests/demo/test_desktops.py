@@ -18,7 +18,8 @@ from broker.demo.desktops.machine import CannotDo
 from centers.models import Desktop
 from tests import make
 from tests.aws_simulator import of_user
-from tests.demo.desktop_world import World, known, world
+from tests.demo.desktop_world import PATIENCE, World, known, world
+from tests.ports import free_port
 from tests.services import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -33,7 +34,7 @@ def here(live_server: LiveServer, tmp_path: Path) -> Iterator[World]:
 
 def test_clones_of_one_image_become_machines_of_their_own(here: World) -> None:
     one, other = here.enrolled("bob"), here.enrolled("dave")
-    wait_for(lambda: Agent.objects.count() == 3, 5, "all three AVAILABLE machines registered")
+    wait_for(lambda: Agent.objects.count() == 3, PATIENCE, "all three AVAILABLE machines registered")
     assert one.uuid != other.uuid
     assert one.key_digest != other.key_digest
     assert IMAGE_UUID in {str(each.uuid) for each in Agent.objects.all()}
@@ -71,7 +72,7 @@ def test_stop_and_start_keep_who_it_is_and_begin_a_new_boot(here: World) -> None
         here.fleet.act({"action": "login", "name": "bob"})
     here.becomes("bob", "STARTING")
     here.becomes("bob", "AVAILABLE")
-    wait_for(lambda: len(here.told("bob", "agent_start")) == 2, 10, "a second boot")
+    wait_for(lambda: len(here.told("bob", "agent_start")) == 2, PATIENCE, "a second boot")
     after = here.enrolled("bob")
     assert (after.pk, after.uuid, after.key_digest) == (before.pk, before.uuid, before.key_digest)
     assert len(set(AgentEvent.objects.filter(agent=after, type="agent_start").values_list("boot_id"))) == 2
@@ -79,7 +80,7 @@ def test_stop_and_start_keep_who_it_is_and_begin_a_new_boot(here: World) -> None
 
 def test_a_rebuild_wipes_the_disk_and_makes_a_new_identity(here: World) -> None:
     before = here.enrolled("dave")
-    wait_for(lambda: Agent.objects.count() == 3, 5, "all three registered")
+    wait_for(lambda: Agent.objects.count() == 3, PATIENCE, "all three registered")
     old_address = here.machine("dave").hardware.address
     here.becomes("dave", "REBUILDING")
     assert not here.fleet._folder.joinpath(f"{of_user(here.aws, 'dave').id}.json").exists()
@@ -88,7 +89,7 @@ def test_a_rebuild_wipes_the_disk_and_makes_a_new_identity(here: World) -> None:
     row = of_user(here.aws, "dave")
     Desktop.objects.filter(ref=row.id).update(address=row.ip_address)
     here.becomes("dave", "AVAILABLE")
-    wait_for(lambda: here.enrolled("dave").key_digest != before.key_digest, 10, "another key")
+    wait_for(lambda: here.enrolled("dave").key_digest != before.key_digest, PATIENCE, "another key")
     assert here.enrolled("dave").addresses == [row.ip_address] != [old_address]
 
 
@@ -120,7 +121,7 @@ def test_commands_are_carried_out_and_answered(here: World, kind: str, data: dic
     here.told("bob", "login")
     asked = command(agent, kind, "a test", data)
     here.told("bob", event)
-    wait_for(lambda: agent.commands.filter(pk=asked.pk, ok=True).exists(), 10, "the command is answered")
+    wait_for(lambda: agent.commands.filter(pk=asked.pk, ok=True).exists(), PATIENCE, "the command is answered")
 
 
 def test_the_right_to_log_on_is_kept_on_the_disk_until_it_is_revoked(here: World) -> None:
@@ -128,13 +129,13 @@ def test_the_right_to_log_on_is_kept_on_the_disk_until_it_is_revoked(here: World
     until = "2026-12-01T12:00:00+00:00"
     right = {"sid": "S-1-5-21-1", "name": "CORP\\zoe", "group": "Remote Desktop Users", "until": until}
     asked = [command(agent, "grant", "a test", right), command(agent, "grant", "a test", {"sid": "S-1-5-21-2"})]
-    wait_for(lambda: agent.commands.filter(done_at__isnull=False).count() == len(asked), 10, "both are answered")
+    wait_for(lambda: agent.commands.filter(done_at__isnull=False).count() == len(asked), PATIENCE, "both are answered")
     assert [each.ok for each in agent.commands.order_by("pk")] == [True, False]  # a right is somebody's
     assert load(here.machine("bob").path).rights == [right]
     here.becomes("bob", "STOPPED")
     here.becomes("bob", "AVAILABLE")
     gone = command(agent, "revoke", "a test", {"name": "corp\\ZOE"})
-    wait_for(lambda: agent.commands.filter(pk=gone.pk, ok=True).exists(), 10, "the revoke is answered")
+    wait_for(lambda: agent.commands.filter(pk=gone.pk, ok=True).exists(), PATIENCE, "the revoke is answered")
     assert here.machine("bob").disk.rights == []
 
 
@@ -144,7 +145,7 @@ def test_a_message_is_shown_and_what_cannot_be_done_is_answered_so(here: World) 
     nobody = command(agent, "logout", "a test", {"session": "9"})
     unknown = command(agent, "dance", "a test")
     ids = [shown.pk, nobody.pk, unknown.pk]
-    wait_for(lambda: agent.commands.filter(pk__in=ids, done_at__isnull=False).count() == 3, 10, "all answered")
+    wait_for(lambda: agent.commands.filter(pk__in=ids, done_at__isnull=False).count() == 3, PATIENCE, "all answered")
     assert [each.ok for each in agent.commands.order_by("pk")] == [True, False, False]
     assert here.machine("bob").disk.shown == "Save your work."
 
@@ -153,7 +154,7 @@ def test_a_time_zone_is_set_and_shown(here: World) -> None:
     agent = here.enrolled("bob")
     assert knows(agent, "timezone")
     asked = command(agent, "timezone", "a test", {"iana": "Europe/Berlin", "windows": "W. Europe Standard Time"})
-    wait_for(lambda: agent.commands.filter(pk=asked.pk, ok=True).exists(), 10, "the command is answered")
+    wait_for(lambda: agent.commands.filter(pk=asked.pk, ok=True).exists(), PATIENCE, "the command is answered")
     (shown,) = here.fleet.act({"action": "state", "name": "bob"})
     assert shown["time_zone"] == load(here.machine("bob").path).time_zone == "Europe/Berlin"
 
@@ -163,13 +164,13 @@ def test_a_reboot_by_command_says_why_and_begins_a_new_boot(here: World) -> None
     here.told("bob", "agent_start")
     command(agent, "reboot", "a test")
     assert here.told("bob", "agent_stop")[-1].data == {"reason": "restart"}
-    wait_for(lambda: len(here.told("bob", "agent_start")) == 2, 10, "a second boot")
+    wait_for(lambda: len(here.told("bob", "agent_start")) == 2, PATIENCE, "a second boot")
 
 
 def test_a_key_that_the_broker_forgot_is_replaced(here: World) -> None:
     before = here.enrolled("bob")
     Agent.objects.filter(pk=before.pk).update(key_digest="0" * 64)
-    wait_for(lambda: here.enrolled("bob").key_digest != "0" * 64, 10, "registered again")
+    wait_for(lambda: here.enrolled("bob").key_digest != "0" * 64, PATIENCE, "registered again")
     assert here.enrolled("bob").uuid == before.uuid
 
 
@@ -188,12 +189,12 @@ def test_a_machine_that_no_scan_has_seen_yet_waits_loses_nothing_and_is_taken_in
     with world(live_server.url, tmp_path, scanned=False) as here:
         place = here.fleet.places[of_user(here.aws, "bob").id]
         here.fleet.act({"action": "login", "name": "bob", "user": "CORP\\bob"})
-        wait_for(lambda: bool(place.agent and not place.agent.approved), 10, "refused")
+        wait_for(lambda: bool(place.agent and not place.agent.approved), PATIENCE, "refused")
         assert not AgentEvent.objects.filter(type="login").exists()
         known(here.center, of_user(here.aws, "bob"))
         here.told("bob", "agent_start", "login")
         assert place.agent is not None
-        wait_for(lambda: bool(place.agent and place.agent.approved), 10, "approved")
+        wait_for(lambda: bool(place.agent and place.agent.approved), PATIENCE, "approved")
 
 
 def test_a_revoked_token_enrols_nobody(live_server: LiveServer, tmp_path: Path) -> None:
@@ -202,14 +203,14 @@ def test_a_revoked_token_enrols_nobody(live_server: LiveServer, tmp_path: Path) 
         EnrolmentToken.objects.update(revoked_at=now())
         here.becomes("carol", "AVAILABLE")
         place = here.fleet.places[of_user(here.aws, "carol").id]
-        wait_for(lambda: bool(place.agent and "bad_token" in place.agent.trouble), 10, "refused")
+        wait_for(lambda: bool(place.agent and "bad_token" in place.agent.trouble), PATIENCE, "refused")
 
 
 def test_what_happens_while_the_broker_is_away_is_told_later(live_server: LiveServer, tmp_path: Path) -> None:
     with world("http://127.0.0.1:9", tmp_path) as here:
         here.fleet.act({"action": "login", "name": "bob", "user": "CORP\\bob"})
         place = here.fleet.places[of_user(here.aws, "bob").id]
-        wait_for(lambda: bool(place.agent and "does not answer" in place.agent.trouble), 10, "trouble is seen")
+        wait_for(lambda: bool(place.agent and "does not answer" in place.agent.trouble), PATIENCE, "trouble is seen")
         here.fleet.close()
         assert [each["type"] for each in load(place.machine.path).spool] == ["agent_start", "login"]
         again = Fleet(
@@ -225,9 +226,7 @@ def test_what_happens_while_the_broker_is_away_is_told_later(live_server: LiveSe
 
 
 def test_a_running_machine_lets_a_port_probe_in(live_server: LiveServer, tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     with world(live_server.url, tmp_path, rdp_port=port) as here:
         address = here.machine("bob").hardware.address
         assert address.startswith("127.88.")

@@ -17,9 +17,9 @@ from agents.services import command
 from broker.demo.desktops.screen import accounts, screens, wallpaper
 from broker.demo.desktops.screen.visit import asked_for
 from gateways.program.rdp import x224
-from tests.demo.desktop_world import World, world
+from tests.demo.desktop_world import PATIENCE, World, world
 from tests.demo.rdp_client import Client, certificate, client, need
-from tests.embedded.running import free_port
+from tests.ports import free_port
 from tests.services import wait_for
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
@@ -79,17 +79,17 @@ def test_who_signs_in_sees_the_machine_and_the_broker_hears_of_everything(here: 
     told = here.told("bob", "login")
     assert [each.user for each in told] == ["CORP\\bob"]
     front, back = wallpaper.colours(here.machine("bob").hardware.name)
-    wait_for(lambda: person.sees(20, 20, back) and person.sees(1245, 680, back), 10, "the picture is there")
-    wait_for(lambda: person.sees(640, 660, front) or person.sees(600, 660, front), 10, "so are its seats")
+    wait_for(lambda: person.sees(20, 20, back) and person.sees(1245, 680, back), PATIENCE, "the picture is there")
+    wait_for(lambda: person.sees(640, 660, front) or person.sees(600, 660, front), PATIENCE, "so are its seats")
     person.close()
     here.told("bob", "disconnect")
     person.open(*place(here, "bob"), user="bob@corp.example.test")
     here.told("bob", "reconnect")
-    wait_for(lambda: person.sees(20, 20, back), 10, "the same screen")
+    wait_for(lambda: person.sees(20, 20, back), PATIENCE, "the same screen")
     person.type("type", "exit")
     person.type("key", "Return")
     here.told("bob", "logout")
-    wait_for(lambda: not programs(), 10, "the screen has ended")
+    wait_for(lambda: not programs(), PATIENCE, "the screen has ended")
     assert here.machine("bob").disk.sessions == []
 
 
@@ -103,7 +103,7 @@ def test_a_wrong_password_or_a_probe_is_nobody_and_a_probe_starts_nothing(here: 
             odd.recv(1)
     assert programs() == []
     window = person.open(*place(here, "bob"), user="bob", password="wrong")
-    wait_for(lambda: window.poll() is not None, 20, "FreeRDP gives up")
+    wait_for(lambda: window.poll() is not None, PATIENCE, "FreeRDP gives up")
     assert here.machine("bob").disk.sessions == []
 
 
@@ -112,13 +112,13 @@ def test_the_broker_disconnects_warns_and_logs_out_who_is_there(here: World, per
     window = person.open(*place(here, "bob"), user="bob")
     here.told("bob", "login")
     command(agent, "message", "a test", {"text": "Save your work."})
-    wait_for(lambda: any("Save your work." in line for line in lines_of("xmessage")), 10, "the message is shown")
+    wait_for(lambda: any("Save your work." in line for line in lines_of("xmessage")), PATIENCE, "the message is shown")
     command(agent, "disconnect", "a test")
-    wait_for(lambda: window.poll() is not None, 20, "the window closes")
+    wait_for(lambda: window.poll() is not None, PATIENCE, "the window closes")
     here.told("bob", "disconnect")
     assert programs()  # the desktop goes on
     command(agent, "logout", "a test")
-    wait_for(lambda: not programs(), 10, "the desktop has ended")
+    wait_for(lambda: not programs(), PATIENCE, "the desktop has ended")
 
 
 def lines_of(name: str) -> list[str]:
@@ -132,8 +132,8 @@ def test_a_machine_that_stops_takes_its_screen_along_and_leaves_nothing(here: Wo
     window = person.open(*place(here, "bob"), user="bob")
     here.told("bob", "login")
     here.becomes("bob", "STOPPING")
-    wait_for(lambda: window.poll() is not None, 20, "the window closes")
-    wait_for(lambda: programs() == [], 20, "its programs end")
+    wait_for(lambda: window.poll() is not None, PATIENCE, "the window closes")
+    wait_for(lambda: programs() == [], PATIENCE, "its programs end")
     assert not list(Path("/tmp").glob(f"usher-screen-{os.getpid()}-*"))
 
 
@@ -145,7 +145,7 @@ def test_only_so_many_screens_at_a_time_and_a_deserted_one_makes_room(
     person.open(*place(here, "bob"), user="bob")
     here.told("bob", "login")
     refused = person.open(*place(here, "dave"), user="dmitri")
-    wait_for(lambda: refused.poll() is not None, 20, "there is no room")
+    wait_for(lambda: refused.poll() is not None, PATIENCE, "there is no room")
     assert any(re.search("shows nothing: the demo shows 1 desktops at a time", line) for line in here.said)
     for window in person.world.children[1:]:
         window.kill()
@@ -157,7 +157,7 @@ def test_only_so_many_screens_at_a_time_and_a_deserted_one_makes_room(
     at = here.fleet._screens.clock()
     monkeypatch.setattr(here.fleet._screens, "clock", lambda: at + screens.IDLE + 60)
     here.fleet.look()
-    wait_for(lambda: not programs(), 10, "nobody has looked for long")
+    wait_for(lambda: not programs(), PATIENCE, "nobody has looked for long")
 
 
 def test_a_killed_program_leaves_no_other_running(tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_a_killed_program_leaves_no_other_running(tmp_path: Path) -> None:
         ours = [int(each.parent.name) for each in Path("/proc").glob("[0-9]*/cmdline") if mark in text_of(each)]
         assert len(ours) >= 2
         child.send_signal(signal.SIGKILL)
-    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in ours), 10, "all have ended")
+    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in ours), PATIENCE, "all have ended")
     screens.Screens(print).close()  # the next start tidies up
     assert not list(Path("/tmp").glob(f"{mark}*"))
 

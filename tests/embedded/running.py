@@ -3,21 +3,15 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 from broker.settings import BASE_DIR
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from tests.ports import free_port
 
 
 class Running:
@@ -99,12 +93,16 @@ def processes(data: Path) -> dict[int, str]:
 
 def memory(data: Path) -> int:
     """Bytes of the instance's processes, shared pages counted once."""
-    texts = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in processes(data)]
-    return sum(int(kilobytes) * 1024 for text in texts for kilobytes in re.findall(r"^Pss: +(\d+)", text, re.MULTILINE))
+    found = 0
+    for pid in processes(data):
+        with suppress(OSError):  # it has ended meanwhile
+            text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+            found += sum(int(kilobytes) * 1024 for kilobytes in re.findall(r"^Pss: +(\d+)", text, re.MULTILINE))
+    return found
 
 
 def process(data: Path, words: str) -> int:
-    """The lowest number of the processes whose command line holds these words."""
+    """The lowest number of the processes whose command line holds these words; ValueError where there is none."""
     return min(pid for pid, line in processes(data).items() if words in line)
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.embedded.running import Running, database, free_port, memory, processes
+from tests.embedded.running import Running, database, memory, processes
+from tests.ports import free_port
 from tests.services import wait_for
 
 pytestmark = pytest.mark.slow
@@ -28,8 +29,8 @@ def test_the_demo_is_small_tells_how_to_use_it_and_leaves_nothing_when_killed(tm
         assert card["url"] == f"http://127.0.0.1:{demo.port}"
         assert card["agents"] == f"http://127.0.0.1:{demo.agent_port}"
         assert card["gateway"] == f"https://127.0.0.1:{demo.gateway_port}"
-        wait_for(lambda: gateway_state(demo) == ("online", True), 20, "the gateway is registered and online")
-        wait_for(lambda: "usher_agent_polls_held 0.0" not in demo.figures(), 20, "desktops hold polls at the endpoint")
+        wait_for(lambda: gateway_state(demo) == ("online", True), 60, "the gateway is registered and online")
+        wait_for(lambda: "usher_agent_polls_held 0.0" not in demo.figures(), 60, "desktops hold polls at the endpoint")
         assert card["accounts"]["admin"] == "demo-Admin1"
         assert card["directories"]["CORP"]["port"]
         assert card["enrolment_tokens"]

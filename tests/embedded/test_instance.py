@@ -14,7 +14,8 @@ import psycopg
 import pytest
 
 from tests import services
-from tests.embedded.running import Running, database, free_port, process, processes
+from tests.embedded.running import Running, database, process, processes
+from tests.ports import free_port
 from tests.services import wait_for
 
 pytestmark = pytest.mark.slow
@@ -40,7 +41,7 @@ def test_it_says_once_that_it_is_ready_and_it_is(instance: Running) -> None:
         assert answer.read() == b"ok"
     assert instance.is_alive()
     assert gateway_page(instance, "/app/system/ping") == b"ok"
-    wait_for(lambda: b"Sign In" in gateway_page(instance, "/"), 10, "the gateway shows the broker's pages")
+    wait_for(lambda: b"Sign In" in gateway_page(instance, "/"), PATIENCE, "the gateway shows the broker's pages")
 
 
 def gateway_page(instance: Running, path: str) -> bytes:
@@ -68,18 +69,18 @@ def test_manage_talks_to_the_running_instance(instance: Running) -> None:
 
 def test_a_port_in_use_is_one_line_before_anything_starts(instance: Running, tmp_path: Path) -> None:
     second = Running(tmp_path / "data", instance.port)
-    said, _ = second.process.communicate(timeout=20)
+    said, _ = second.process.communicate(timeout=PATIENCE)
     assert second.process.returncode == 1
     assert re.fullmatch(r"Cannot start: Cannot listen on 127.0.0.1:\d+ .*\n", said)
     assert not (tmp_path / "data").exists()
     third = Running(tmp_path / "data", free_port(), AGENT_PORT=str(instance.agent_port))
-    said, _ = third.process.communicate(timeout=20)
+    said, _ = third.process.communicate(timeout=PATIENCE)
     assert re.fullmatch(r"Cannot start: Cannot listen on 127.0.0.1:\d+ .*: give another AGENT_PORT=\n", said)
 
 
 def test_a_second_start_on_the_same_data_is_refused_in_one_line(instance: Running) -> None:
     second = Running(instance.data, free_port())
-    said, _ = second.process.communicate(timeout=20)
+    said, _ = second.process.communicate(timeout=PATIENCE)
     assert (second.process.returncode, said.count("\n")) == (1, 1)
     assert "Another instance is running" in said
 
@@ -88,11 +89,12 @@ def test_a_second_start_on_the_same_data_is_refused_in_one_line(instance: Runnin
     "words", ["gunicorn", "broker.asgi", "gateways.program", "/postgres -D", "redis-server", " worker ", " beat "]
 )
 def test_a_killed_part_comes_back(instance: Running, words: str) -> None:
+    wait_for(lambda: words in str(processes(instance.data)), PATIENCE, "it is there, also after what was killed before")
     before = process(instance.data, words)
     os.kill(before, signal.SIGKILL)
     wait_for(
         lambda: any(words in line and pid != before for pid, line in processes(instance.data).items()),
-        30,
+        PATIENCE,
         "started again",
     )
     wait_for(instance.is_alive, PATIENCE, f"alive after {words} was killed")
@@ -114,7 +116,7 @@ def test_ctrl_c_ends_all_and_the_next_start_goes_on(instance: Running) -> None:
         connection.execute("create table kept as select 42 as answer")
     secret = (instance.data / "secret-key").read_text()
     assert instance.end(signal.SIGINT) == 0
-    assert processes(instance.data) == {}
+    nothing_runs(instance)
 
     again = Running(instance.data, instance.port)
     try:
@@ -124,7 +126,7 @@ def test_ctrl_c_ends_all_and_the_next_start_goes_on(instance: Running) -> None:
         assert (instance.data / "secret-key").read_text() == secret
     finally:
         again.end(signal.SIGKILL)
-    wait_for(lambda: processes(instance.data) == {}, 10, "a killed supervisor leaves nothing running")
+    nothing_runs(instance)
 
     third = Running(instance.data, instance.port)
     try:
@@ -132,4 +134,9 @@ def test_ctrl_c_ends_all_and_the_next_start_goes_on(instance: Running) -> None:
         assert third.is_alive()
     finally:
         assert third.end(signal.SIGTERM) == 0
-    assert processes(instance.data) == {}
+    nothing_runs(instance)
+
+
+def nothing_runs(instance: Running) -> None:
+    """What the kernel was told to kill takes a moment to be gone."""
+    wait_for(lambda: processes(instance.data) == {}, 10, "a supervisor that has ended leaves nothing running")

@@ -21,9 +21,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.agent_program import xrdp_world
-from tests.agent_program.xrdp_world import PASSWORD, Desktop, answers, free_port, screen, stop
+from tests.agent_program.xrdp_world import PASSWORD, Desktop, answers, screen, stop
 from tests.gateway_program.painter import Painter
 from tests.parts import demand, missing
+from tests.ports import free_port
 from tests.services import wait_for
 
 PROGRAMS = ("freerdp-shadow-cli", "winpr-hash", "xterm", "xsetroot", "xwd", "xclip", "Xvnc")
@@ -32,10 +33,10 @@ xsetroot -solid '#204060'
 # Its Print Screen starts a program that is not there.
 sed '/key="[^"]*Print"/,/<.keybind>/d' /etc/xdg/openbox/rc.xml > ~/rc.xml
 openbox --config-file ~/rc.xml &
-sleep 1
+until xprop -root _NET_SUPPORTING_WM_CHECK | grep -q 'window id'; do sleep 0.1; done
 exec xterm -fa Monospace -fs 12 -geometry 80x20+40+60 -title 'a desktop'
 """
-SETTLED = 20
+SETTLED = 60  # seconds; a session on a machine that others use, too
 Backend = Literal["Xorg", "Xvnc"]
 
 
@@ -75,8 +76,15 @@ class Server:
     def run(self, *command: str) -> str:
         """A program on the desktop's display, as root; what it prints."""
         there = {**os.environ, **self.inside}
-        done = subprocess.run(command, env=there, check=True, timeout=15, capture_output=True)
+        done = subprocess.run(command, env=there, check=True, timeout=60, capture_output=True)
         return done.stdout.decode()
+
+    def focused(self, window: str = "a desktop") -> bool:
+        """Whether that window has the focus, usually the terminal: what is typed comes to it."""
+        try:
+            return window in self.run("xdotool", "getwindowfocus", "getwindowname")
+        except subprocess.CalledProcessError:
+            return False
 
 
 @contextmanager

@@ -21,10 +21,11 @@ from broker.settings import BASE_DIR
 from gateways.wire import Call, Grant, Opening, destination, make_token, public_key, sign_call
 from tests.gateway_program.scripted import Scripted
 from tests.gateway_program.world import UID
+from tests.ports import PROGRAM
 from tests.services import wait_for
 
-# Of this process alone, nearly: tests run side by side, and some look whether a port is closed.
-FIRST_PORT = 21_000 + os.getpid() % 200 * 40
+FIRST_PORT, LAST_PORT = PROGRAM[0], PROGRAM[-1]
+READY = 60  # seconds, on a machine that others use, too
 
 
 @dataclass
@@ -48,14 +49,14 @@ class Program:
         self.broker, self.data = broker, data
         command = [sys.executable, "-m", "gateways.program", "--broker", broker.url, "--data", str(data)]
         listen = f"[{host}]:0" if ":" in host else f"{host}:0"
-        words = ["--listen", listen, "--ports", f"{FIRST_PORT}-{FIRST_PORT + 39}", "--drain-seconds", "0", *more]
+        words = ["--listen", listen, "--ports", f"{FIRST_PORT}-{LAST_PORT}", "--drain-seconds", "0", *more]
         environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(BASE_DIR)}
         self.process = spawn(command + words, signal.SIGKILL, environment, subprocess.PIPE)
         self.lines: list[str] = []
         self._kept: http.client.HTTPSConnection | None = None
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        wait_for(lambda: bool(self.logged("gateway.ready")) or self.process.poll() is not None, 20, "ready")
+        wait_for(lambda: bool(self.logged("gateway.ready")) or self.process.poll() is not None, READY, "ready")
         if self.process.poll() is not None:
             self.kill()
             raise AssertionError("".join(self.lines))
@@ -76,7 +77,7 @@ class Program:
         """In order; the exit code."""
         self.process.send_signal(number)
         try:
-            return self.process.wait(15)
+            return self.process.wait(READY)
         finally:
             self.kill()
 
@@ -131,7 +132,7 @@ class Program:
 
     def register(self) -> dict[str, Any]:
         """What Save does at the broker."""
-        wait_for(lambda: bool(self.logged("broker.pinned")), 5, "the broker's key is known")
+        wait_for(lambda: bool(self.logged("broker.pinned")), READY, "the broker's key is known")
         nonce = base64.b64encode(secrets.token_bytes(16)).decode()
         said = {"gateway": UID, "nonce": nonce, "certificate": self.certificate}
         key = self.control("hello", {**said, "key": ""}, "gateway").told["key"]

@@ -18,7 +18,7 @@ from gateways.wire import Opening
 from tests.gateway_program.world import ORIGIN, World, opening
 
 HERE = "127.0.0.1"
-PATIENCE = 15
+PATIENCE = 30  # seconds
 P = ParamSpec("P")
 
 

@@ -21,7 +21,7 @@ def test_websockets_that_say_nothing_keep_nobody_out(
     async def story() -> None:
         async with stage(tmp_path, protocol, serve) as here:  # type: ignore[arg-type]
             silent = [await here.connect() for _ in range(3)]
-            async with asyncio.timeout(PATIENCE / 3):
+            async with asyncio.timeout(PATIENCE / 6):
                 while not silent[0].closed:
                     await silent[0].receive()
             assert not silent[1].closed and not silent[2].closed

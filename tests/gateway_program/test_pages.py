@@ -124,7 +124,7 @@ def test_an_answer_without_an_announced_length_streams(program: Program) -> None
         request.send_header("Transfer-Encoding", "chunked")
         request.end_headers()
         request.wfile.write(b"5\r\nfirst\r\n")
-        wait_for(lambda: bool(go_on), 5, "the client has the first bytes")
+        wait_for(lambda: bool(go_on), 15, "the client has the first bytes")
         request.wfile.write(b"4\r\nlast\r\n0\r\n\r\n")
 
     program.broker.page = slow
@@ -268,7 +268,7 @@ def test_while_the_broker_is_away_a_person_can_read_so(fresh: tuple[Scripted, Pr
     assert str(broker.port).encode() not in answer.body
     assert program.ask("GET", "/app/system/ping").body == b"ok"
     broker.start()
-    wait_for(lambda: program.ask("GET", "/").status == 200, 5, "pages again")
+    wait_for(lambda: program.ask("GET", "/").status == 200, 20, "pages again")
 
 
 @pytest.mark.slow

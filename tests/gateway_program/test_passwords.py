@@ -19,7 +19,6 @@ from gateways.program.rdp import x224
 from gateways.program.screen import serve as screen
 from gateways.program.ssh import serve as ssh
 from gateways.program.vnc import serve as vnc
-from tests.agent_program.xrdp_world import free_port
 from tests.gateway_program.rdp import peers
 from tests.gateway_program.rdp.bridge import ask
 from tests.gateway_program.rdp.peers import Peer, peer
@@ -28,6 +27,7 @@ from tests.gateway_program.ssh.servers import needed, ssh_server
 from tests.gateway_program.stage import HERE, PATIENCE, Stage, in_loop, stage, until
 from tests.gateway_program.vnc import servers as vnc_servers
 from tests.gateway_program.vnc.servers import vnc_server
+from tests.ports import free_port
 
 pytestmark = pytest.mark.slow
 Serve = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -8,7 +8,7 @@ import pytest
 
 from tests.gateway_program import rdp_servers
 from tests.gateway_program.painter import many_sizes
-from tests.gateway_program.rdp_servers import Server
+from tests.gateway_program.rdp_servers import SETTLED, Server
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +28,9 @@ def test_the_shadow_server_shows_a_screen_that_can_be_painted_on(tmp_path: Path)
         login = [f"/v:127.0.0.1:{server.port}", f"/u:{server.user}", "/cert:ignore", "+auth-only"]
         for password, answer in ((server.password, 0), ("wrong", 1)):
             there = {**os.environ, "DISPLAY": server.shared}
-            tried = subprocess.run(["xfreerdp", *login, f"/p:{password}"], env=there, capture_output=True, timeout=15)
+            tried = subprocess.run(
+                ["xfreerdp", *login, f"/p:{password}"], env=there, capture_output=True, timeout=SETTLED
+            )
             assert bool(tried.returncode) == bool(answer), tried.stdout
 
 

@@ -13,11 +13,12 @@ from aiohttp import web
 from gateways.program import bodies, house, pages
 from gateways.program.bodies import SMALL
 from gateways.program.broker import AT_A_TIME, Broker
+from gateways.program.doors import WHY_SECONDS
 from gateways.program.pages import CROWD, Crowd
 from gateways.program.server import application
 from gateways.program.turns import Places
 from tests.gateway_program.scripted import Request, Scripted
-from tests.gateway_program.stage import HERE, in_loop, until
+from tests.gateway_program.stage import HERE, PATIENCE, in_loop, until
 from tests.gateway_program.world import World, house_of
 
 LARGE = 4_000_000
@@ -45,7 +46,7 @@ class Gate:
 
     async def honest(self) -> bytes:
         """Somebody's page and form, at once."""
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(PATIENCE / 2):  # the slow ones have longer
             page = await (await self.come("127.0.0.99", "GET /", b"\r\n")).read()
             form = await (await self.come("127.0.0.99", "POST /", b"Content-Length: 3\r\n\r\na=1")).read()
         return page[9:12] + b" " + form[9:12]
@@ -163,7 +164,7 @@ async def test_a_body_that_breaks_off_is_no_trouble_of_the_broker(
         await gate.post("127.0.0.2", 1_000, b"a=")
         await until(lambda: len(crowd.uploads.small) == 1, "it has begun")
         gate.open[0].transport.abort()
-        await until(lambda: len(crowd.uploads.small) == 0, "it is over", 3)
+        await until(lambda: len(crowd.uploads.small) == 0, "it is over")
         assert reached == []
 
 
@@ -184,10 +185,10 @@ def test_a_browser_that_does_not_read_holds_nothing_of_the_broker(
         crowd = Crowd()
         async with gateway(world, broker, crowd) as gate:
             slow = await gate.come("127.0.0.2", "GET /large", b"\r\n")
-            await until(lambda: done == ["/large"], "the broker has given all of it", 5)
+            await until(lambda: done == ["/large"], "the broker has given all of it")
             assert len(crowd.readers) == 1
             assert (await slow.read()).endswith(content)
-            await until(lambda: len(crowd.readers) == 0, "the browser has read it", 5)
+            await until(lambda: len(crowd.readers) == 0, "the browser has read it")
 
     story()
 
@@ -216,7 +217,7 @@ def test_who_asks_why_and_does_not_say_of_what_makes_room(
             first, *others = [
                 await gate.come(HERE, "POST /viewer/v1/why", b"Content-Length: 9\r\n\r\n") for _ in range(3)
             ]
-            async with asyncio.timeout(3):
+            async with asyncio.timeout(WHY_SECONDS / 2):
                 assert (await first.read())[9:12] == b"403"
             assert not any(each.at_eof() for each in others)
 
@@ -237,7 +238,7 @@ def test_who_stops_reading_is_cut(world: World, broker: Scripted, monkeypatch: p
                 browser.connect((HERE, gate.port))
                 browser.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * (6_000_000 // size))
                 await until(lambda: bool(gate.server.connections), "it has come")
-                await until(lambda: not gate.server.connections, "it is cut", 10)
+                await until(lambda: not gate.server.connections, "it is cut")
 
     story()
 

@@ -15,8 +15,8 @@ from packaging.requirements import Requirement
 
 from gateways import program
 from gateways.pack import ROOT, pack
-from tests.embedded.running import free_port
 from tests.gateway_program.scripted import Scripted
+from tests.ports import free_port
 from tests.services import wait_for
 
 
@@ -95,7 +95,7 @@ def test_it_runs_where_nothing_of_the_broker_is_installed(installed: Path, broke
     program = subprocess.Popen([installed / "bin" / "usher-gateway"], cwd="/", env=environment, stderr=subprocess.PIPE)
     with program:
         try:
-            wait_for(lambda: health() == (0, "ok"), 15, "it answers")
+            wait_for(lambda: health() == (0, "ok"), 60, "it answers")
         finally:
             program.terminate()
         assert program.stderr is not None

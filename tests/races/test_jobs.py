@@ -79,7 +79,7 @@ def worker(node: str) -> Iterator[subprocess.Popen[bytes]]:
             jobs.wake()
             return Node.objects.filter(name=node).exists() or child.poll() is not None
 
-        wait_for(alive, 40, "a worker")
+        wait_for(alive, 90, "a worker")
         assert child.poll() is None
         yield child
 
@@ -121,7 +121,7 @@ def test_a_worker_killed_in_the_middle_of_a_deployment_has_exactly_one_effect(aw
     payload = {"bundle": constants.CORE_STANDARD, "user_name": "alice", "running_mode": "MANUAL"}
     job = enqueue(Wish("deploy", f"desktop:{desktop.pk}", payload=payload, key="d"))
     with worker("first") as child:
-        wait_for(lambda: "CreateWorkspaces" in aws.desk.counts(), 20, "the call")
+        wait_for(lambda: "CreateWorkspaces" in aws.desk.counts(), 60, "the call")
         child.send_signal(signal.SIGKILL)
         child.wait(10)
     job.refresh_from_db()
@@ -131,7 +131,7 @@ def test_a_worker_killed_in_the_middle_of_a_deployment_has_exactly_one_effect(aw
         with aws.account.at_present():
             return len([row for row in aws.account.workspaces.values() if row.user_name == "alice"])
 
-    wait_for(lambda: made() == 1, 10, "the WorkSpace that nobody was told of")
+    wait_for(lambda: made() == 1, 30, "the WorkSpace that nobody was told of")
     Job.objects.filter(pk=job.pk).update(leased_until=now() - timedelta(seconds=1))  # its lease has run out
     aws.account.clock.step(100)
     with worker("second"):
@@ -140,7 +140,7 @@ def test_a_worker_killed_in_the_middle_of_a_deployment_has_exactly_one_effect(aw
             jobs.wake()
             return ended(job)
 
-        wait_for(done, 30, "the second worker's end of it")
+        wait_for(done, 90, "the second worker's end of it")
     desktop.refresh_from_db()
     assert (job.state, job.node, job.tries) == ("finished", "second", 2)
     assert (made(), aws.desk.counts()["CreateWorkspaces"]["calls"], bool(desktop.ref)) == (1, 1, True)
@@ -149,7 +149,7 @@ def test_a_worker_killed_in_the_middle_of_a_deployment_has_exactly_one_effect(aw
 
 def test_a_lost_message_costs_a_second_or_two(monkeypatch: pytest.MonkeyPatch) -> None:
     with worker("steady"), celery(f"beat --loglevel WARNING --pidfile= --schedule {FOLDER / 'beat-steady'}", "steady"):
-        wait_for(lambda: Node.objects.filter(seen_at__gt=now() - timedelta(seconds=1)).exists(), 40, "the sweep")
+        wait_for(lambda: Node.objects.filter(seen_at__gt=now() - timedelta(seconds=1)).exists(), 90, "the sweep")
         monkeypatch.setattr(jobs, "wake", lambda: None)
         for flushed in (False, True):
             if flushed:

@@ -36,6 +36,7 @@ from policies.models import Policy, PoolAssignment
 from pools.models import Assignment
 from tests import make
 from tests.connect.world import aws_center
+from tests.ports import free_port
 from tests.races.test_jobs import aws, environment, worker
 from tests.services import wait_for
 
@@ -153,7 +154,7 @@ class Person:
             data = urlencode(form | {"csrfmiddlewaretoken": token}).encode()
         request = Request(self.site + path, data, (headers or {}) | {"Referer": self.site})
         try:
-            with self.opener.open(request, timeout=30) as answer:
+            with self.opener.open(request, timeout=60) as answer:
                 return answer.status, dict(answer.headers), answer.read().decode()
         except HTTPError as answer:
             with answer:
@@ -179,14 +180,12 @@ class Person:
 @contextmanager
 def web() -> Iterator[str]:
     """The web server as the supervisor starts it: two processes."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     words = f"--worker-class gthread --workers 2 --threads 8 --bind 127.0.0.1:{port} --log-level error"
     command = [sys.executable, "-m", "gunicorn", *words.split(), "--no-control-socket", "--preload", "broker.wsgi"]
     child = spawn(command, signal.SIGKILL, environment("web"), subprocess.DEVNULL)
     try:
-        wait_for(lambda: answers(port) or child.poll() is not None, 40, "the web server")
+        wait_for(lambda: answers(port) or child.poll() is not None, 90, "the web server")
         yield f"http://127.0.0.1:{port}"
     finally:
         child.terminate()
@@ -224,7 +223,7 @@ def test_it_holds_with_two_web_processes_and_two_workers(aws: Simulator) -> None
         clicked = together(20, lambda number: persons[number // 2].presses(line))  # everybody presses twice
         for person, one, other in zip(persons, clicked[::2], clicked[1::2], strict=True):
             person.address = one if one.startswith("/queue/") else other
-        wait_for(settled, 20, "every seat is given")  # who met a locked row a moment ago stands in line for a second
+        wait_for(settled, 60, "every seat is given")  # who met a locked row a moment ago stands in line for a second
         waiting = list(QueuePlace.objects.filter(ended_at=None).order_by("since", "pk"))
         assert len({place.user_id for place in waiting}) == len(waiting) == 6
         by_address = {person.address: person for person in persons}

@@ -22,7 +22,7 @@ from agents.models import Agent, AgentEvent
 from broker.resources import enrolment
 from centers.models import Desktop
 from tests.agent_program.served import Served
-from tests.agent_program.xrdp_world import free_port
+from tests.ports import free_port
 from tests.services import wait_for
 
 PYTHON = os.environ.get("USHER_WINDOWS_PYTHON", "")

@@ -51,7 +51,7 @@ class Screen:
         found: list[float] = self.canvas.evaluate(WRONG, [values, LOSSY])
         return found
 
-    def shows(self, told: Sequence[tuple[Rectangle, int]], timeout: float = 10_000) -> None:
+    def shows(self, told: Sequence[tuple[Rectangle, int]], timeout: float = COMES) -> None:
         """Wait until every pixel has its colour; AssertionError with the worst ones."""
         until = self.page.evaluate("performance.now()") + timeout
         while any(left := self.wrong(told)):

@@ -12,21 +12,22 @@ from pathlib import Path
 from typing import Any
 
 from broker.settings import BASE_DIR
-from tests.embedded.running import Running, free_port
+from tests.embedded.running import Running
 from tests.gateway_program import rdp_servers
 from tests.gateway_program.rdp_servers import Server
 from tests.gateway_program.ssh.servers import SshServer, needed, ssh_server
 from tests.gateway_program.vnc.servers import VncServer, need, vnc_server
+from tests.ports import VIEWER, free_port
 from tests.services import wait_for
 
-READY = 20  # seconds
+READY = 60  # seconds; on a machine that others use, too
 
 
 class Gateway:
     """`python -m gateways.program` on a port that stays when it is started again."""
 
-    def __init__(self, data: Path, broker: str, first_port: int) -> None:
-        self.data, self.port, self.ports = data, free_port(), range(first_port, first_port + 10)
+    def __init__(self, data: Path, broker: str, ports: range) -> None:
+        self.data, self.port, self.ports = data, free_port(), ports
         listen = ["--listen", f"127.0.0.1:{self.port}", "--ports", f"{self.ports[0]}-{self.ports[-1]}"]
         more = ["--data", str(data / "state"), "--drain-seconds", "0"]
         self.command = [sys.executable, "-m", "gateways.program", "--broker", broker, *listen, *more]
@@ -50,8 +51,8 @@ class Gateway:
     @property
     def last_used(self) -> str:
         """When the latest session began, as its log writes times; "" if none did."""
-        lines = map(json.loads, self.log.splitlines())
-        return max((line["time"] for line in lines if line.get("event") == "session.used"), default="")
+        lines = [json.loads(line) for line in self.log.splitlines() if "session.used" in line]
+        return max((line["time"] for line in lines), default="")
 
     def start(self) -> None:
         """Until it says that it is ready."""
@@ -111,14 +112,7 @@ class Stage:
 
     def focus(self, window: str) -> None:
         """Wait until the window of this name on the desktop has the focus."""
-
-        def focused() -> bool:
-            try:
-                return window in self.desktop.run("xdotool", "getwindowfocus", "getwindowname")
-            except subprocess.CalledProcessError:
-                return False
-
-        wait_for(focused, READY, f"the focus of {window}")
+        wait_for(lambda: self.desktop.focused(window), READY, f"the focus of {window}")
 
     def run(self, function: str, *words: str | int, **named: Any) -> str:
         """A function of plant.py inside the broker."""
@@ -162,8 +156,8 @@ def staged(folder: Path) -> Iterator[Stage]:
         shell = stack.enter_context(ssh_server(made(folder / "Shell")))
         stage = Stage(folder, standing, user.user, user.password, servers, free_port(), vnc, shell)
         stack.callback(lambda: stage.broker.end(signal.SIGINT))
-        for number in (1, 2):
-            gateway = Gateway(folder / f"gateway-{number}", stage.url, 21400 + 10 * number)
+        for number, ports in ((1, VIEWER[:10]), (2, VIEWER[10:])):
+            gateway = Gateway(folder / f"gateway-{number}", stage.url, ports)
             stage.gateways.append(gateway)
             stack.callback(gateway.end, signal.SIGKILL)
             gateway.start()

@@ -11,12 +11,16 @@ from playwright.sync_api import Route, expect
 from tests.browser.viewer.conftest import People
 from tests.browser.viewer.screen import Screen
 from tests.browser.viewer.stage import Stage, restarted
+from tests.browser.viewer.test_desktop import written
 from tests.browser.viewer.wire import Wire
 from tests.browser.visitors import sign_in
 from tests.gateway_program import rdp_servers
 from tests.services import wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
+SOON = 30  # seconds, on a machine that others use, too
+# The page's first try by itself, a second after the end, would come ahead of a person who is slower than that.
+WAITS = "window.setTimeout = ((later) => (what, ms) => later(what, ms === 1000 ? 60_000 : ms))(window.setTimeout)"
 
 
 def test_a_wrong_password_is_asked_for_again_and_goes_to_the_desktop_by_the_gateway_alone(
@@ -49,7 +53,7 @@ def test_the_clipboard_is_off_where_the_policy_says_so(people: People, stage: St
         screen.page.keyboard.press("Control+u")
         stage.desktop.run("sh", "-c", "printf 'not for the browser' | xclip -i -selection clipboard >/dev/null 2>&1")
         screen.types("echo > off")
-        wait_for((stage.home / "off").exists, 10, "what was typed meanwhile")
+        wait_for((stage.home / "off").exists, SOON, "what was typed meanwhile")
         assert screen.clipboard() == "not for the desktop"
         assert stage.desktop.run("xclip", "-o", "-selection", "clipboard") == "not for the browser"
         screen.tool("Clipboard").click()
@@ -115,11 +119,13 @@ def let_in_once(listener: socket.socket) -> None:
 
 def test_when_a_gateway_dies_one_click_leads_to_the_same_session_through_another(people: People, stage: Stage) -> None:
     people.trouble_expected = True
-    screen = people.opens(people.comes(stage.url))
+    page = people.comes(stage.url)
+    page.add_init_script(WAITS)
+    screen = people.opens(page)
     screen.comes()
     stage.terminal()
     screen.types("echo $$ > through-one")
-    wait_for((stage.home / "through-one").exists, 10, "what was typed")
+    shell = written(stage.home / "through-one")
     used = stage.in_use
     used.end(signal.SIGKILL)
     try:
@@ -127,8 +133,7 @@ def test_when_a_gateway_dies_one_click_leads_to_the_same_session_through_another
         screen.button("Connect now").click()
         screen.comes()
         screen.types("echo $$ > through-another")
-        wait_for((stage.home / "through-another").exists, 10, "what was typed")
-        assert (stage.home / "through-one").read_text() == (stage.home / "through-another").read_text()
+        assert written(stage.home / "through-another") == shell
     finally:
         used.start()
 
@@ -138,7 +143,9 @@ def test_a_gateway_that_was_started_anew_says_to_the_brokers_page_that_it_does_n
 ) -> None:
     """The page is of another origin than the gateway: the browser lets it read the answer all the same."""
     people.trouble_expected = True
-    screen = people.opens(people.comes(stage.url))
+    page = people.comes(stage.url)
+    page.add_init_script(WAITS)
+    screen = people.opens(page)
     screen.comes()
     used = stage.in_use
 
@@ -146,7 +153,7 @@ def test_a_gateway_that_was_started_anew_says_to_the_brokers_page_that_it_does_n
         used.start()
         route.continue_()
 
-    screen.page.route("**/viewer/v1/why", asked_a_moment_later, times=1)
+    page.route("**/viewer/v1/why", asked_a_moment_later, times=1)
     used.end(signal.SIGKILL)
     screen.says("The gateway does not know this session: it may have been started anew meanwhile.")
     screen.button("Connect now").click()
@@ -160,10 +167,10 @@ def test_a_session_goes_on_while_the_broker_is_started_again(people: People, sta
     stage.terminal()
     stage.broker.end(signal.SIGINT)
     screen.types("echo > without-broker")
-    wait_for((stage.home / "without-broker").exists, 10, "what was typed without a broker")
+    wait_for((stage.home / "without-broker").exists, SOON, "what was typed without a broker")
     restarted(stage)
     screen.types("echo > with-broker")
-    wait_for((stage.home / "with-broker").exists, 10, "what was typed afterwards")
+    wait_for((stage.home / "with-broker").exists, SOON, "what was typed afterwards")
     screen.is_("connected")
 
 

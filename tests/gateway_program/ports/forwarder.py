@@ -1,4 +1,4 @@
-"""Forwarded ports in a process of their own, to be weighed: `python -m tests.gateway_program.ports.forwarder`.
+"""Forwarded ports in a process of their own, to be weighed: `python -m tests.gateway_program.ports.forwarder A B`.
 
 It reads lines of JSON, [how many leases, to which port, engine], and answers each with the ports that it opened; none
 are opened: with how many were used.
@@ -23,7 +23,6 @@ from gateways.program.registry import Registry
 from gateways.wire import Opening
 
 HOME = "127.0.0.1"
-FIRST, LAST = 20_001, 30_000
 
 
 @dataclass
@@ -53,9 +52,9 @@ class Forwarder:
 
 
 @contextmanager
-def forwarder() -> Iterator[Forwarder]:
+def forwarder(ports: range = range(20_001, 30_001)) -> Iterator[Forwarder]:
     """It runs while the block does."""
-    command = [sys.executable, "-m", __name__]
+    command = [sys.executable, "-m", __name__, str(ports[0]), str(ports[-1])]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
         try:
             yield Forwarder(child)
@@ -69,7 +68,7 @@ def private_memory(pid: int) -> int:
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Private_"))
 
 
-async def main() -> None:
+async def main(first: int, last: int) -> None:
     """Until standard input ends."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -77,7 +76,7 @@ async def main() -> None:
     made: dict[str, Ports] = {}
     while line := await asyncio.to_thread(sys.stdin.readline):
         count, port, name = json.loads(line)
-        ports = made.setdefault(name, Ports(FIRST, LAST, HOME, time.time, Options(engine_named(name))))
+        ports = made.setdefault(name, Ports(first, last, HOME, time.time, Options(engine_named(name))))
         answer = [ports.open(registry.add(opening(len(registry), port))) for _ in range(count)]
         used = sum(each.used_at > 0 for each in registry.live())
         sys.stdout.write(json.dumps(answer if count else used) + "\n")
@@ -90,4 +89,4 @@ def opening(number: int, port: int) -> Opening:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(*map(int, sys.argv[1:])))

@@ -20,6 +20,7 @@ from gateways.program.registry import Registry
 from gateways.program.sessions import Session
 from gateways.wire import Opening
 from tests.gateway_program.world import Clock
+from tests.ports import MANY
 
 HOME = "127.0.0.1"
 OTHER = "127.0.0.2"  # every address of 127/8 is this machine's
@@ -27,7 +28,7 @@ Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Act = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
-async def until(condition: Callable[[], bool], what: str, seconds: float = 5.0) -> None:
+async def until(condition: Callable[[], bool], what: str, seconds: float = 20.0) -> None:
     """Return as soon as it holds."""
     async with asyncio.timeout(seconds) as patience:
         while not condition():
@@ -138,12 +139,12 @@ class Stage:
 async def stage(
     engine: str = "auto", act: Act = echo, limits: Limits | None = None, ports: int = 20, host: str = HOME
 ) -> AsyncIterator[Stage]:
-    """Ports at a random place of the range, and a desktop, which listens where they do."""
+    """Ports at a random place of ours, and a desktop, which listens where they do."""
     clock, desktop = Clock(), Desktop(act)
     server = await asyncio.start_server(desktop.come, host, 0)
     desktop.port = server.sockets[0].getsockname()[1]
     registry = Registry(RegistryLimits(), clock)
-    first = random.randrange(20_001, 30_001 - ports)
+    first = random.choice(MANY[: len(MANY) - ports + 1])
     options = Options(chosen(engine), limits or Limits(), registry.refuse)
     made = Stage(desktop, clock, registry, Ports(first, first + ports - 1, host, clock, options))
     try:

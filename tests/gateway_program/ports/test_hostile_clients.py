@@ -212,9 +212,7 @@ def test_a_desktop_that_takes_too_long_is_given_up() -> None:
     asyncio.run(play())
 
 
-def test_out_of_files_it_pauses_and_goes_on(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr(listener, "PAUSE", 0.2)
-
+def test_out_of_files_it_pauses_and_goes_on(caplog: pytest.LogCaptureFixture) -> None:
     async def play() -> None:
         async with stage() as here:
             session = here.open()

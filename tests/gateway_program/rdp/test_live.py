@@ -20,11 +20,10 @@ from tests.agent_program.xrdp_world import screen
 from tests.gateway_program import rdp_servers
 from tests.gateway_program.painter import RED, Painter, Rectangle, many_sizes, near, picture
 from tests.gateway_program.rdp.bridge import Bridge, answered, bridge, freerdp
-from tests.gateway_program.rdp_servers import Server
+from tests.gateway_program.rdp_servers import SETTLED, Server
 from tests.gateway_program.stage import Stage, in_loop, stage
 
 pytestmark = pytest.mark.slow
-SETTLED = 20
 
 
 KINDS: dict[str, Callable[[Path], AbstractContextManager[Server]]] = {
@@ -211,7 +210,7 @@ def typed(server: Server, proof: Path) -> bool:
     window = ["search", "--onlyvisible", "--class", "xfreerdp", "windowfocus", "--sync"]
     words = ["mousemove", "300", "300", "click", "1", "type", "--delay", "40", "touch proof"]
     for each in ([*window, *words], ["key", "Return"]):
-        subprocess.run(["xdotool", *each], env=there, check=True, timeout=15)
+        subprocess.run(["xdotool", *each], env=there, check=True, timeout=SETTLED)
     return proof.exists()
 
 

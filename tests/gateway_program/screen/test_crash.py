@@ -13,7 +13,7 @@ from tests.gateway_program.rdp_servers import Server
 from tests.gateway_program.running import Program
 from tests.gateway_program.screen import leftovers
 from tests.gateway_program.scripted import Scripted
-from tests.gateway_program.stage import HERE, Page, in_loop, until
+from tests.gateway_program.stage import HERE, PATIENCE, Page, in_loop, until
 from tests.gateway_program.vnc.rfb import Viewer
 from tests.gateway_program.world import ORIGIN, opening
 
@@ -36,7 +36,7 @@ def test_nothing_is_left_of_screens_when_the_gateway_ends(
             displays = leftovers.displays(program.data)
             program.process.send_signal(number)
             await until(lambda: program.process.poll() is not None, "the gateway is gone")
-            await until(lambda: leftovers.programs(program.data) == [], "the programs are gone", seconds=3)
+            await until(lambda: leftovers.programs(program.data) == [], "the programs are gone")
             await viewer.page.closed()
         if number == signal.SIGKILL:  # its folders stay until it is started anew
             assert len(leftovers.folders(program.data)) == 1
@@ -59,5 +59,5 @@ async def connected(client: ClientSession, program: Program, server: Server) -> 
     url = f"https://{HERE}:{program.port}/viewer/v1/screen"
     socket = await client.ws_connect(url, headers={"Origin": ORIGIN}, ssl=context, max_msg_size=0)
     await socket.send_json({"token": program.token(asked), "width": 640, "height": 480})
-    assert (await socket.receive_json(timeout=15))["ok"]
+    assert (await socket.receive_json(timeout=PATIENCE))["ok"]
     return socket

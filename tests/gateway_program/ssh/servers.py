@@ -7,13 +7,14 @@ import secrets
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from agents.program.linux.proc import processes
-from tests.agent_program.xrdp_world import PASSWORD, answers, free_port
+from tests.agent_program.xrdp_world import PASSWORD, SETTLED, answers
 from tests.gateway_program.vnc.servers import need
+from tests.ports import free_port
 from tests.services import wait_for
 
 BY_PASSWORD = "UsePAM no\nPasswordAuthentication yes\nKbdInteractiveAuthentication no\n"
@@ -58,22 +59,27 @@ def ssh_server(folder: Path, settings: str = BY_PASSWORD) -> Iterator[SshServer]
         subprocess.run(["chpasswd"], input=f"{user}:{PASSWORD}".encode(), check=True)
         with (folder / "sshd.log").open("wb") as log:
             daemon = subprocess.Popen(["/usr/sbin/sshd", "-D", "-e", "-f", str(config)], stdout=log, stderr=log)
-        wait_for(lambda: answers(port), 10, "sshd listens")
+        wait_for(lambda: answers(port), SETTLED, "sshd listens")
         public = base64.b64decode(key.with_suffix(".pub").read_text().split()[1])
         uid = int(subprocess.run(["id", "-u", user], capture_output=True, check=True).stdout)
         yield SshServer(folder, port, user, hashlib.sha256(public).hexdigest(), uid)
     finally:
         if daemon is not None:
             daemon.terminate()
-            daemon.wait(5)
+            daemon.wait(SETTLED)
         remove(user)
 
 
 def remove(user: str) -> None:
     """The user's programs, then the user."""
     uid = int(subprocess.run(["id", "-u", user], capture_output=True, check=True).stdout)
-    for each in processes():
-        if each.uid == uid:
-            os.kill(each.pid, signal.SIGKILL)
-    wait_for(lambda: not any(each.uid == uid for each in processes()), 10, "the user's programs are gone")
+
+    def gone() -> bool:
+        left = [each.pid for each in processes() if each.uid == uid]
+        for pid in left:
+            with suppress(ProcessLookupError):  # it ends by itself just now
+                os.kill(pid, signal.SIGKILL)
+        return not left
+
+    wait_for(gone, SETTLED, "the user's programs are gone")
     subprocess.run(["userdel", "-r", "-f", user], check=False, capture_output=True)

@@ -7,9 +7,9 @@ import pytest
 from aiohttp import WSMsgType
 
 from gateways.program.ssh.serve import serve
-from tests.agent_program.xrdp_world import free_port
 from tests.gateway_program.ssh.servers import BY_QUESTIONS, needed, ssh_server
 from tests.gateway_program.stage import HERE, PATIENCE, Page, in_loop, stage, until
+from tests.ports import free_port
 
 pytestmark = pytest.mark.slow
 

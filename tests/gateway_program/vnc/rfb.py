@@ -57,6 +57,12 @@ class Viewer:
         """For the picture."""
         await self.send(struct.pack(">BBHHHH", 3, incremental, 0, 0, self.width, self.height))
 
+    async def settle(self) -> None:
+        """Until the server has done with all that was sent before. It answers in order; no question may be open."""
+        await self.ask()
+        while await self.message() != 0:
+            continue
+
     async def cut(self, text: str) -> None:
         """Somebody copies at the viewer's side."""
         await self.send(struct.pack(">BxxxI", 6, len(text)) + text.encode("latin-1"))

@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.agent_program.xrdp_world import answers, free_port
+from tests.agent_program.xrdp_world import SETTLED, answers
 from tests.gateway_program.painter import Painter
 from tests.parts import demand, missing
+from tests.ports import free_port
 from tests.services import wait_for
 
 PROGRAMS = ("Xvnc", "vncpasswd", "xclip")
@@ -45,7 +46,7 @@ class Clipboard:
             self.owner = subprocess.Popen(
                 command, stdin=said, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=self.environment
             )
-        wait_for(lambda: self.paste() == text, 10, "the clipboard is taken")
+        wait_for(lambda: self.paste() == text, SETTLED, "the clipboard is taken")
 
     def paste(self) -> str:
         """What somebody on the desktop would paste; "" where there is nothing."""
@@ -89,11 +90,11 @@ def vnc_server(folder: Path, security: str = "VncAuth", size: str = "640x480", *
     os.close(writing)
     with os.fdopen(reading) as pipe:
         number = int(pipe.readline() or "-1")
-    wait_for(lambda: answers(port), 10, "the VNC server listens")
+    wait_for(lambda: answers(port), SETTLED, "the VNC server listens")
     clipboard = Clipboard(f":{number}")
     try:
         yield VncServer(port, number, process, clipboard)
     finally:
         clipboard.release()
         process.terminate()
-        process.wait(5)
+        process.wait(SETTLED)

@@ -8,11 +8,11 @@ import pytest
 
 from gateways.program.vnc.clipboard import EXTENDED_CLIPBOARD, RAW
 from gateways.program.vnc.serve import serve
-from tests.agent_program.xrdp_world import free_port
 from tests.gateway_program.painter import RED, Rectangle
 from tests.gateway_program.stage import HERE, PATIENCE, in_loop, stage, until
 from tests.gateway_program.vnc.rfb import CAPS, NOTIFY, PROVIDE, REQUEST, TEXT, Viewer
 from tests.gateway_program.vnc.servers import PASSWORD, need, vnc_server
+from tests.ports import free_port
 
 pytestmark = pytest.mark.slow
 
@@ -162,14 +162,16 @@ def test_the_clipboard_passes_as_the_policy_says(tmp_path: Path, policy: str) ->
             await viewer.encodings(RAW, 7, 16)  # Tight first: not offered where the stream is read
             await viewer.encodings(RAW)
             await viewer.cut("from the page")
-            await viewer.see(1, 1, viewer.pixel(1, 1))
-            allowed_in = policy in ("in", "both")
+            await viewer.settle()
+            allowed_in, comes_out = policy in ("in", "both"), policy in ("out", "both")
             await until(lambda: (server.clipboard.paste() == "from the page") == allowed_in, "the desktop's clipboard")
             server.clipboard.copy("from the desktop")
-            with server.painter() as painter:  # the text was sent before this is
+            if comes_out:
+                await viewer.look(lambda: viewer.texts[-1:] == ["from the desktop"])
+            with server.painter() as painter:  # about now the text would be sent
                 painter.fill(Rectangle(10, 10, 50, 50), RED)
                 await viewer.see(20, 20, RED)
-            assert viewer.texts[-1:] == (["from the desktop"] if policy in ("out", "both") else [])
+            assert bool(viewer.texts) == comes_out
 
     with vnc_server(tmp_path, "None") as server:
         story()
@@ -186,23 +188,27 @@ def test_the_extended_clipboard_passes_as_the_policy_says(tmp_path: Path, policy
             viewer = Viewer(await here.page(token))
             await viewer.begin()
             await viewer.encodings(RAW, EXTENDED_CLIPBOARD)
-            await viewer.ask()
-            while not viewer.flags:
-                await viewer.message()  # the server's capabilities
+            await viewer.settle()
+            assert viewer.flags, "the server's capabilities"
             await viewer.send(struct.pack(">BxxxiII", 6, -8, CAPS | REQUEST | NOTIFY | PROVIDE | TEXT, 0))
             await viewer.offer("süß from the page")
-            await viewer.see(1, 1, viewer.pixel(1, 1))
+            await viewer.settle()  # only now somebody can paste it
             pasting = asyncio.create_task(asyncio.to_thread(server.clipboard.paste))
             if policy in ("in", "both"):
                 while not viewer.flags[-1] & REQUEST or viewer.flags[-1] & CAPS:
                     await viewer.message()
             assert await pasting == ("süß from the page" if policy in ("in", "both") else "")
             server.clipboard.copy("süß from the desktop")
+
+            def told() -> bool:
+                return any(flags & NOTIFY for flags in viewer.flags[1:])
+
+            if policy in ("out", "both"):
+                await viewer.look(told)
             with server.painter() as painter:
                 painter.fill(Rectangle(10, 10, 50, 50), RED)
                 await viewer.see(20, 20, RED)
-            told = any(flags & NOTIFY for flags in viewer.flags[1:])
-            assert told == (policy in ("out", "both")) and not viewer.texts
+            assert told() == (policy in ("out", "both")) and not viewer.texts
 
     with vnc_server(tmp_path, "None") as server:
         story()
