@@ -1,11 +1,13 @@
 """Ports of this process alone: tests run side by side, and some look whether a port is closed."""
 
+import atexit
 import socket
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 # Below those that the system gives out by itself, above those of an instance's own gateway.
 BEGIN, SIZE, SLOTS = 20_200, 1_550, 8
-_held: list[socket.socket] = []
+_held = ExitStack()
+atexit.register(_held.close)
 
 
 def free_port() -> int:
@@ -13,10 +15,9 @@ def free_port() -> int:
 
     It is bound, and nobody listens there. A server may bind it besides: servers set SO_REUSEADDR, as we do here.
     """
-    holder = socket.socket()
+    holder = _held.enter_context(socket.socket())
     holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     holder.bind(("127.0.0.1", 0))
-    _held.append(holder)
     return int(holder.getsockname()[1])
 
 
@@ -24,7 +25,7 @@ def _claimed() -> int:
     """The number of a slot that no other process has; its first port, listened on, says so."""
     for number in range(SLOTS):
         with suppress(OSError):
-            _held.append(socket.create_server(("127.0.0.1", BEGIN + number * SIZE)))
+            _held.enter_context(socket.create_server(("127.0.0.1", BEGIN + number * SIZE)))
             return number
     raise OSError(f"{SLOTS} processes run tests with ports already.")
 
