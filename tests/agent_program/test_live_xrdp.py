@@ -34,7 +34,8 @@ from tests.parts import demand
 from tests.ports import free_port
 from tests.services import wait_for
 
-SOON = 3.0
+SOON = 3.0  # what is promised: that the broker knows of it
+ACTS = 20  # for programs of the desktop, which only have to come
 IDLE = 3
 
 
@@ -103,7 +104,7 @@ class Story:
         connection.close()
         return row
 
-    def answer(self, row: AgentCommand, seconds: float = 2 * SOON) -> tuple[bool | None, str]:
+    def answer(self, row: AgentCommand, seconds: float = ACTS) -> tuple[bool | None, str]:
         wait_for(lambda: AgentCommand.objects.filter(pk=row.pk, done_at__isnull=False).exists(), seconds, "an answer")
         row.refresh_from_db()
         return row.ok, row.detail
@@ -158,7 +159,7 @@ def reads_a_message(story: Story) -> None:
 
 def locks(story: Story) -> None:
     row = story.asks("lock")
-    wait_for(lambda: story.desktop.runs("i3lock"), SOON, "the screen is locked")
+    wait_for(lambda: story.desktop.runs("i3lock"), ACTS, "the screen is locked")
     story.hears("lock", lambda session: session.locked)
     assert story.answer(row) == (True, "locked by i3lock")
     story.desktop.unlock()
@@ -167,7 +168,7 @@ def locks(story: Story) -> None:
 
 def is_disconnected_and_comes_back(story: Story) -> None:
     row = story.asks("disconnect")
-    wait_for(lambda: not story.desktop.connected, SOON, "xrdp lets go")
+    wait_for(lambda: not story.desktop.connected, ACTS, "xrdp lets go")
     story.hears("disconnect", lambda session: session.state == "disconnected")
     assert story.answer(row) == (True, "disconnected")
     story.desktop.sign_in()
@@ -180,13 +181,13 @@ def while_the_broker_is_away(story: Story) -> dict[str, float]:
     story.desktop.sign_in()
     happened["reconnect"] = time.time()
     spool = story.desktop.folder / "state/spool.jsonl"
-    wait_for(lambda: b'"reconnect"' in spool.read_bytes(), SOON, "the spool has it")
+    wait_for(lambda: b'"reconnect"' in spool.read_bytes(), ACTS, "the spool has it")
     story.agent.kill()
     story.agent.wait()
     story.start_agent()
     story.desktop.log_out()
     happened["logout"] = time.time()
-    wait_for(lambda: b'"logout"' in spool.read_bytes(), SOON, "the spool has it")
+    wait_for(lambda: b'"logout"' in spool.read_bytes(), ACTS, "the spool has it")
     return happened
 
 
