@@ -13,6 +13,7 @@ from tests.browser.visitors import Visitors, sign_in
 
 pytestmark = pytest.mark.browser
 GRANTED = hand.WORLD * 1000  # ms; a shared desktop's agent, new to the broker, first confirms the right to log on
+TOLD = hand.WORLD * 1000  # ms; from a desktop to its agent, the broker, and the poll of a page
 
 TOKENS = """() => performance.getEntriesByType("resource").filter(({name}) => name.endsWith("/token/")).length"""
 
@@ -89,7 +90,7 @@ def test_who_is_connected_elsewhere_is_asked_before_taking_over_and_before_signi
     visitors.refusals_expected = True  # by who signs out while a poll is under way
     visitors.demo.manage("demo_desktop", "bob", "login")
     bob = visitors.signs_in("bob")
-    expect(bob.get_by_text("You are connected")).to_be_visible(timeout=30_000)
+    expect(bob.get_by_text("You are connected")).to_be_visible(timeout=TOLD)
     hand.by_file(bob)
     expect(bob.get_by_role("heading", name=re.compile("You are connected from"))).to_be_visible()
     assert not list(troubles(bob))
@@ -104,7 +105,7 @@ def test_who_is_connected_elsewhere_is_asked_before_taking_over_and_before_signi
     bob.get_by_role("button", name="Sign Out").locator("visible=true").click()
     expect(bob.get_by_role("heading", level=1)).to_have_text("Sign in")
     again = visitors.signs_in("bob")
-    expect(again.get_by_text("You are connected")).to_have_count(0, timeout=30_000)
+    expect(again.get_by_text("You are connected")).to_have_count(0, timeout=TOLD)
 
 
 def release(user: Page) -> None:
@@ -220,17 +221,17 @@ def test_a_user_has_no_way_into_the_administration(visitors: Visitors) -> None:
 def test_the_desktops_page_shows_a_change_without_being_reloaded(visitors: Visitors, admin: Page) -> None:
     user = visitors.signs_in("bob")
     visitors.demo.manage("demo_desktop", "bob", "login")
-    expect(user.get_by_text("You are connected")).to_be_visible(timeout=30_000)
+    expect(user.get_by_text("You are connected")).to_be_visible(timeout=TOLD)
     assert not list(troubles(user))
     admin.goto("/resources/desktops/")
     mine = hand.row(admin, "Bob Baker")
     expect(hand.cell(mine, "Session")).to_contain_text("Connected")
     visitors.demo.manage("demo_desktop", "bob", "disconnect")
-    expect(hand.cell(mine, "Session")).to_contain_text("Disconnected", timeout=30_000)
+    expect(hand.cell(mine, "Session")).to_contain_text("Disconnected", timeout=TOLD)
     visitors.demo.manage("demo_desktop", "bob", "reconnect")
-    expect(hand.cell(mine, "Session")).to_contain_text("Connected", timeout=30_000)
+    expect(hand.cell(mine, "Session")).to_contain_text("Connected", timeout=TOLD)
     visitors.demo.manage("demo_desktop", "bob", "disconnect")  # whoever comes next is not asked to take over
-    expect(hand.cell(mine, "Session")).to_contain_text("Disconnected", timeout=30_000)
+    expect(hand.cell(mine, "Session")).to_contain_text("Disconnected", timeout=TOLD)
 
 
 def test_the_desktop_takes_the_time_zone_of_the_users_device(visitors: Visitors, admin: Page) -> None:
@@ -240,4 +241,4 @@ def test_the_desktop_takes_the_time_zone_of_the_users_device(visitors: Visitors,
     with user.expect_download():
         hand.by_file(user)
     admin.goto("/demo/")
-    expect(admin.get_by_text(re.compile("Its time zone: Asia/(Kolkata|Calcutta)"))).to_be_visible(timeout=30_000)
+    expect(admin.get_by_text(re.compile("Its time zone: Asia/(Kolkata|Calcutta)"))).to_be_visible(timeout=TOLD)
