@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from broker.connect import card_ways, outlook
 from broker.connect.card_ways import Ways
-from broker.connect.future import YOU, Outlook, following
+from broker.connect.future import YOU, Outlook, at_release
 from broker.connect.future import outlook as in_words
 from broker.connect.models import DesktopSession, PortalSession
 from broker.connect.offers import Offer, Offers
@@ -13,7 +13,6 @@ from broker.connect.plans_in_force import steps_for
 from broker.connect.reach import NOT_STARTED, OFF
 from broker.core.models import Job, ref
 from centers.models import Desktop
-from plans.engine import Event
 from policies.models import Policy, PoolAssignment
 from pools.models import Assignment
 
@@ -127,7 +126,7 @@ def when_released(offer: Offer, portal: PortalSession) -> list[str]:
     if offer.assignment is None:
         return []
     steps = steps_for(offer.assignment, portal.policy, offer.line)
-    return following(outlook.situation(offer.desktop, offer.assignment, steps, []), Event.RELEASED)
+    return at_release(outlook.situation(offer.desktop, offer.assignment, steps, []))
 
 
 def actions(offer: Offer, portal: PortalSession) -> dict[str, str]:

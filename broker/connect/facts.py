@@ -66,17 +66,20 @@ def verdict(job: Job, desktop: Desktop) -> Verdict:
     """Whether a planned action may run now. A job that no plan asked for may: a person did."""
     if "due" not in job.payload:
         return Verdict(Outcome.RUN)
+    return judge(premise_of(job), of(desktop))
+
+
+def premise_of(job: Job) -> JobPremise:
+    """On what a plan's job rests, and when it comes if nothing happens."""
     said = job.payload
-    due = Due.from_json(said["due"])
-    premise = JobPremise(
-        due,
+    return JobPremise(
+        Due.from_json(said["due"]),
         said.get("assignment"),
         said.get("epoch", ""),
         notices.warned_at(job),
         notices.asked_for_more(job),
         hurried=bool(said.get("now")),
     )
-    return judge(premise, of(desktop))
 
 
 def reachable(desktop: Desktop) -> Agent | None:

@@ -1,12 +1,14 @@
 """The future of a desktop as rows tell it: what `future.py` needs to say it in words."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import CharField, OuterRef, Value
 from django.db.models.functions import Cast, Concat, JSONObject
 
+from broker.connect import facts
 from broker.connect.future import YOU, Line, Outlook, Reader, Situation, Waiting
 from broker.connect.future import outlook as in_words
 from broker.connect.plans_in_force import InForce
@@ -83,10 +85,18 @@ def yours(found: Iterable[Mapping[str, Any]]) -> Sequence[Line]:
 
 
 def when_idle(desktop: Desktop) -> Line | None:
-    """What comes first because nobody touches the desktop, told to the user; None where nothing does."""
-    waiting = Job.objects.filter(subject=ref(desktop), state=Job.State.PENDING, payload__due__because=Event.IDLE)
-    situation = Situation(waiting=[waiting_of(job) for job in waiting.order_by("run_at")])
-    return next(iter(in_words(situation, YOU).coming), None)
+    """What comes first because nobody touches the desktop, told to the user, at the time that they were given; None
+    where nothing comes, or waits for something else than its time."""
+    jobs = Job.objects.filter(subject=ref(desktop), state=Job.State.PENDING, payload__due__because=Event.IDLE)
+    situation = Situation(waiting=[as_granted(job) for job in jobs.order_by("run_at")])
+    coming = in_words(situation, YOU).coming
+    return next((each for each in coming if each.at > now() and not each.held), None)
+
+
+def as_granted(job: Job) -> Waiting:
+    """A plan's job at the time that its user was given on asking for more."""
+    premise = facts.premise_of(job)
+    return replace(waiting_of(job), due=replace(premise.due, at=premise.at))
 
 
 def due_of(job: Job) -> Due | None:

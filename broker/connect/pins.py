@@ -4,7 +4,7 @@ The gateway compares, and tells what it saw. A changed certificate is refused, a
 """
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, F, OuterRef
 
 from broker.connect import tunnels
 from broker.connect.models import Launch, Pin
@@ -15,6 +15,8 @@ from gateways.models import Tunnel
 from plans.models import ProtocolChoice
 
 RDP = ("rdp", "screen")  # viewers whose certificate an agent knows
+# Not where the agent told the new one afterwards: it was renewed.
+CHANGES = Pin.objects.exclude(other="").exclude(other=F("desktop__rdp_cert_sha256"))
 CHANGED = "{desktop} shows another certificate at port {port} than before: connections are refused."
 
 
@@ -58,9 +60,20 @@ def differs(desktop: Desktop, port: int, seen: str, expected: str) -> None:
     )  # fmt: skip
 
 
+def shown_again(desktop: Desktop, port: int) -> None:
+    """The expected certificate was seen: whatever else was, is over."""
+    Pin.objects.filter(desktop=desktop, port=port).exclude(other="").update(other="")
+
+
 def changed() -> Exists:
-    """Of a queryset of desktops: whether one of its ports shows another certificate than the pinned one."""
-    return Exists(Pin.objects.filter(desktop=OuterRef("pk")).exclude(other=""))
+    """Of a queryset of desktops: whether one of its ports shows another certificate than the expected one."""
+    return Exists(CHANGES.filter(desktop=OuterRef("pk")))
+
+
+def changes(desktop: Desktop) -> list[tuple[int, str, str]]:
+    """Port, expected and seen certificate of each."""
+    found = CHANGES.filter(desktop=desktop).order_by("port").values_list("port", "sha256", "other")
+    return [(port, desktop.rdp_cert_sha256 or expected, seen) for port, expected, seen in found]
 
 
 def forget(desktop: Desktop) -> int:

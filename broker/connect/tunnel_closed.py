@@ -47,7 +47,9 @@ def certificate_of(tunnel: Tunnel, launch: Launch) -> None:
     if not tunnel.certificate or tunnel.protocol == "tcp":
         return
     known = pins.known(launch.desktop, launch.port, tunnel.protocol)
-    if known and known != tunnel.certificate:
+    if known == tunnel.certificate:
+        pins.shown_again(launch.desktop, launch.port)
+    elif known:
         pins.differs(launch.desktop, launch.port, tunnel.certificate, known)
 
 

@@ -14,8 +14,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_GET, require_POST
 
-from broker.connect import credentials, log_in_as, openings, outlook, protocols, viewer_policy
-from broker.connect.future import following
+from broker.connect import credentials, facts, log_in_as, openings, outlook, protocols, viewer_policy
+from broker.connect.future import on_leaving
 from broker.connect.launch_views import HANDED_OUT, launch_of
 from broker.connect.models import Launch, PortalSession
 from broker.connect.openings import Asked, Withdrawn
@@ -27,10 +27,10 @@ from broker.core.clock import now
 from gateways.choosing import netloc
 from gateways.models import Gateway, GatewayCluster
 from gateways.services import Down, came_by, token_for
-from plans.engine import Event
 from plans.models import ProtocolChoice
 
 LARGEST = 8192  # pixels of a side
+GOES_ON, SHELL_ENDS = "Your desktop goes on as you left it.", "Your shell ends, with what runs in it."
 SOON = timedelta(minutes=5)  # before something that idleness brings about
 
 
@@ -59,17 +59,22 @@ def page(request: HttpRequest, launch_id: int) -> HttpResponse:
     shown: dict[str, Any] = {
         "launch": launch, "name": launch.desktop.display_name or launch.desktop.name, "protocol": taken.choice.viewer,
         "token_url": reverse("launch-token", args=[launch.pk]), "state_url": reverse("launch-state", args=[launch.pk]),
-        "leave_url": reverse("desktops"), "gateway": gateways[0] if gateways else "", "follows": on_leaving(launch),
+        "leave_url": reverse("desktops"), "leaving": leaving(launch, taken.choice.viewer),
+        "gateway": gateways[0] if gateways else "",
     }  # fmt: skip
     response = render(request, "connect/viewer.html", shown)
     response["Content-Security-Policy"] = viewer_policy.policy(gateways, taken.choice.viewer)
     return response
 
 
-def on_leaving(launch: Launch) -> list[str]:
-    """What the plans do to a desktop that its user has left, told before and after they leave (RULES, Users)."""
+def leaving(launch: Launch, viewer: str) -> str:
+    """What becomes of a desktop that its user leaves, told before and after they do (RULES, Users)."""
     steps = for_assignment(launch.assignment).steps
-    return following(outlook.situation(launch.desktop, launch.assignment, steps, []), Event.DISCONNECTED)
+    situation = outlook.situation(launch.desktop, launch.assignment, steps, [])
+    follows = on_leaving(situation, heard=facts.reachable(launch.desktop) is not None)
+    if viewer == "ssh":
+        follows = [SHELL_ENDS, *follows]
+    return " ".join(follows or [GOES_ON])
 
 
 def origins(taken: Taken, came: Gateway | None) -> list[str]:
@@ -190,4 +195,4 @@ def state(request: HttpRequest, launch_id: int) -> JsonResponse:
     if line is None or line.at - now() > SOON:
         return JsonResponse({"notice": None})
     words = f"{line.whole} {localtime(line.at):%H:%M}{line.unless}."
-    return JsonResponse({"notice": {"words": words, "seconds": max(0.0, (line.at - now()).total_seconds())}})
+    return JsonResponse({"notice": {"words": words, "seconds": (line.at - now()).total_seconds()}})

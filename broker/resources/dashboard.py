@@ -102,7 +102,7 @@ def tiles(power: dict[str, int]) -> Iterable[Tile]:
         silent > 0,
     )
     if changed := machines["changed"]:
-        note = "connections to them are refused"
+        note = "refused by gateways until trusted"
         yield Tile("Changed certificates", changed, f"{desktops}?certificate=changed", note, wrong=True)
     yield Tile("Jobs late", jobs["late"], f"{queue}?state=late", f"{jobs['pending']} pending", jobs["late"] > 0, "jobs")
     yield Tile("Jobs held", jobs["held"], f"{queue}?state=held", "until it is sure that they may run", area="jobs")

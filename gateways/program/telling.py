@@ -5,6 +5,10 @@ import logging
 import sys
 from datetime import UTC, datetime
 
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web import RequestPayloadError
+
+GARBAGE = (HttpProcessingError, RequestPayloadError, ConnectionError)
 ORDINARY = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -24,10 +28,20 @@ class Lines(logging.Formatter):
         return json.dumps(told, default=str)
 
 
+class OurMistakes(logging.Filter):
+    """Of what the HTTP library reports: what a handler did not expect, and not a line for each stranger's garbage."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether it is told, as `request.failed` with its trace."""
+        error = record.exc_info[1] if record.exc_info else None
+        record.msg, record.args = "request.failed", ()
+        return error is not None and not isinstance(error, GARBAGE)
+
+
 def start() -> None:
     """From here on everything is logged like that. Libraries are heard only when something is wrong."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Lines())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("gateways").setLevel(logging.INFO)
-    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # not a line for each stranger's garbage
+    logging.getLogger("aiohttp.server").addFilter(OurMistakes())

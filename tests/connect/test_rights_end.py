@@ -15,6 +15,7 @@ from broker.core import jobs
 from broker.core.clock import now
 from broker.core.models import Job, LogEntry
 from broker.handlers import HANDLERS
+from centers.models import Desktop
 from gateways.models import Gateway, Tunnel
 from plans.models import ReleasePlan
 from policies.models import AssignmentRule, Policy, Role
@@ -297,13 +298,35 @@ def test_a_changed_certificate_is_told_to_administrators_once(working: Site) -> 
     assert Pin.objects.get().sha256 == "cd" * 32
 
 
+@pytest.mark.parametrize("told", ["by the agent", "by itself"])
+def test_a_changed_certificate_is_over_where_it_was_renewed_or_the_right_one_is_back(working: Site, told: str) -> None:
+    pin = Pin.objects.create(desktop=working.desktop, port=working.launch_port(), sha256="cd" * 32, since=now())
+    Tunnel.objects.update(certificate="ef" * 32)
+    outcome(closed_by(working))
+    page = f"/resources/desktops/{working.desktop.pk}/"
+    browser = admin()
+    assert "shows another certificate than before" in browser.get(page).content.decode()
+    if told == "by the agent":
+        Desktop.objects.update(rdp_cert_sha256="ef" * 32)
+    else:
+        working.token()
+        Tunnel.objects.filter(pk=Tunnel.objects.latest("pk").pk).update(certificate="cd" * 32, used_at=now())
+        outcome(closed_by(working))
+        assert Pin.objects.get(pk=pin.pk).other == ""
+    assert "shows another certificate than before" not in browser.get(page).content.decode()
+
+
 def test_an_administrator_who_has_looked_at_it_trusts_the_new_one(working: Site) -> None:
     page = f"/resources/desktops/{working.desktop.pk}/"
     browser = admin()
     assert "shows another certificate than before" not in browser.get(page).content.decode()
     Pin.objects.create(desktop=working.desktop, port=3389, sha256="cd" * 32, other="ef" * 32, since=now())
     shown = browser.get(page).content.decode()
-    assert "it shows another certificate than before" in shown and "Trust its new certificate</button>" in shown
+    assert (
+        "at port 3389 it shows another certificate than before" in shown
+        and "Trust its new certificate</button>" in shown
+    )
+    assert "cd" * 32 in shown and "ef" * 32 in shown
     assert browser.post(f"{page}trust/", {"confirmed": "yes"}).status_code == 303
     assert (Pin.objects.get().sha256, Pin.objects.get().other) == ("", "")
     assert LogEntry.objects.filter(event="desktop.certificate_trusted").exists()

@@ -48,24 +48,24 @@ def desktop() -> Iterator[Desktop]:
             thread.join()
 
 
-@contextlib.contextmanager
-def entered(program: Program, door: str, query: str = "") -> Iterator[tuple[socket.socket, BinaryIO]]:
-    """A page whose WebSocket is open and has said nothing yet, until the block ends: what it sends by, and reads."""
-    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
-    said = {"Host": "gateway", "Origin": ORIGIN, **upgrade, "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="}
+def upgrade(door: str, query: str = "") -> bytes:
+    """A page's request for the WebSocket of a door."""
+    said = {
+        "Host": "gateway", "Origin": ORIGIN, "Connection": "Upgrade", "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+    }  # fmt: skip
     lines = "".join(f"{name}: {value}\r\n" for name, value in said.items())
-    with program.socket() as page, page.makefile("rb") as answers:
-        page.sendall(f"GET /viewer/v1/{door}{query} HTTP/1.1\r\n{lines}\r\n".encode())
-        assert answers.readline().startswith(b"HTTP/1.1 101")
-        while answers.readline().strip():
-            pass
-        yield page, answers
+    return f"GET /viewer/v1/{door}{query} HTTP/1.1\r\n{lines}\r\n".encode()
 
 
 @contextlib.contextmanager
 def knocking(program: Program, door: str, token: str, query: str = "") -> Iterator[BinaryIO]:
     """A page that has brought a token in its first message, as the viewer's does, until the block ends."""
-    with entered(program, door, query) as (page, answers):
+    with program.socket() as page, page.makefile("rb") as answers:
+        page.sendall(upgrade(door, query))
+        assert answers.readline().startswith(b"HTTP/1.1 101")
+        while answers.readline().strip():
+            pass
         hello = {"token": token, "width": 640, "height": 480}
         kind, data = (0x82, ask(token)) if door == "rdp" else (0x81, json.dumps(hello).encode())
         page.sendall(bytes([kind, 0xFE]) + len(data).to_bytes(2, "big") + bytes(4) + data)  # its mask is 0

@@ -72,6 +72,7 @@ class Stage:
     world: World
     client: ClientSession
     protocol: str
+    place: tuple[str, int]
 
     def open(self, **more: Any) -> tuple[Session, str]:
         """What the broker does: a session that waits, and the token for it."""
@@ -107,16 +108,11 @@ async def stage(
     site = web.TCPSite(runner, HERE, 0)
     await site.start()
     try:
-        async with ClientSession(runner_url(runner)) as client:
-            yield Stage(world, client, protocol)
+        place = runner.addresses[0][:2]
+        async with ClientSession("http://{}:{}".format(*place)) as client:
+            yield Stage(world, client, protocol, place)
     finally:
         await runner.cleanup()
-
-
-def runner_url(runner: web.AppRunner) -> str:
-    """Where it listens."""
-    host, port = runner.addresses[0][:2]
-    return f"http://{host}:{port}"
 
 
 async def until(condition: Callable[[], bool], what: str, seconds: float = PATIENCE) -> None:

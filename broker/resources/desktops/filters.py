@@ -91,5 +91,5 @@ class DesktopFilter(PageFilter):
         return queryset.filter(~Exists(live) if value == "none" else Exists(live.filter(state=value)))
 
     def with_certificate(self, queryset: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
-        """Those whose connections through gateways are refused until somebody trusts the new one (RULES 3)."""
+        """Those whose connections gateways refuse until somebody trusts the new one (RULES 3)."""
         return queryset.filter(pins.changed())

@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from broker.connect import outlook, plans_in_force
+from broker.connect import outlook, pins, plans_in_force
 from broker.connect.models import DesktopSession
 from broker.core.models import LogEntry, ref
 from broker.core.templatetags.usher import status
@@ -37,6 +37,7 @@ def facts(request: HttpRequest, row: Desktop) -> dict[str, Any]:
         "agent_axis": agent_axis(row),
         "skewed": agent is not None and abs(agent.skew_seconds) > SKEW_SHOWN,
         "pools": pools_with(row),
+        "certificates": pins.changes(row) if getattr(row, "other_certificate", False) else [],
     }
 
 

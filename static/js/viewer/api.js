@@ -31,13 +31,13 @@ export async function askToken(page, values) {
   return read(response);
 }
 
-/** What the broker says about idling: {words, seconds} or null; null also where it does not answer. */
+/** What the broker says about idling: {words, seconds}, null, or undefined where it does not answer. */
 export async function askNotice(page) {
   try {
     const response = await fetch(page.stateUrl, { headers: { Accept: "application/json", "X-Usher-Poll": "1" } });
-    return response.ok ? (await response.json()).notice : null;
+    return response.ok ? (await response.json()).notice : undefined;
   } catch {
-    return null;
+    return undefined;
   }
 }
 

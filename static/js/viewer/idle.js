@@ -7,6 +7,7 @@ const EVERY = 15_000; // ms
  *  words, time, here}. */
 export function idle(page, parts, engine) {
   let timer = 0;
+  let turn = 0;
   const count = (until) => {
     const left = Math.max(0, Math.round((until - performance.now()) / 1000));
     parts.time.textContent = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
@@ -20,8 +21,13 @@ export function idle(page, parts, engine) {
     count(until);
     timer = setInterval(count, 1000, until);
   };
-  const look = async () => show(document.hidden || !engine() ? null : await askNotice(page));
+  const look = async () => {
+    const mine = (turn += 1);
+    const notice = document.hidden || !engine() ? null : await askNotice(page);
+    if (mine === turn && notice !== undefined) show(notice);
+  };
   parts.here.addEventListener("click", () => {
+    turn += 1; // an answer that is under way knows nothing of this
     engine()?.nudge();
     show(null);
     engine()?.focus();

@@ -45,7 +45,6 @@ export function overlay(root, name, on) {
     part("stop").hidden = state !== "waiting";
     part("there").hidden = !told.there;
     part("there").href = told.there ?? "";
-    if (part("follows")) part("follows").hidden = state !== "ended" || told.code !== "user";
     count(state === "waiting" ? told.seconds : 0);
     if (state === "needs") ask(told);
     else if (state === "ended" && !part("again").hidden) part("again").focus();

@@ -143,6 +143,6 @@ export class Session {
   /** Leave the desktop as it is. */
   leave() {
     this.letGo();
-    this.say("ended", { words: "You have disconnected. Your desktop goes on as you left it.", code: "user" });
+    this.say("ended", { words: `You have disconnected. ${this.page.leaving}`, code: "user" });
   }
 }

@@ -225,8 +225,10 @@ def test_full_screen_is_full_and_the_desktop_follows_its_size(people: People) ->
 def test_who_leaves_is_told_what_follows_and_asked_first_where_it_may_be_an_accident(people: People) -> None:
     screen = people.opens(people.comes(), "Classic")
     screen.comes()
-    page, asked, follows = screen.page, [], "It is shut down 1 hour after you disconnect."
-    note = page.get_by_role("alert").filter(has_text=f"you leave the desktop as it is. {follows}")
+    page, asked, follows = screen.page, [], "It is shut down 1 hour after the connection is closed. It stays yours."
+    note = page.get_by_role("alert").filter(has_text=f"When you close this page, you disconnect. {follows}")
+    screen.tool("When you leave").click()
+    expect(page.get_by_text(follows, exact=True)).to_be_visible()
 
     def stay(dialog: Dialog) -> None:
         asked.append(dialog.type)
@@ -238,7 +240,7 @@ def test_who_leaves_is_told_what_follows_and_asked_first_where_it_may_be_an_acci
     expect(note).to_be_visible()
     screen.is_("connected")
     screen.tool("Disconnect").click()
-    screen.says(follows)
+    screen.says(f"You have disconnected. {follows}")
     expect(note).to_be_hidden()
     screen.button("Reconnect").click()
     screen.comes()

@@ -51,8 +51,9 @@ export function struck(codes, press, release) {
   [...codes].reverse().forEach(release);
 }
 
-/** The same as a hand does it. */
+/** The same; several keys together as a hand does it. */
 export function held(codes, press, release) {
+  if (codes.length < 2) { struck(codes, press, release); return; }
   codes.forEach(press);
   setTimeout(() => [...codes].reverse().forEach(release), MOMENT);
 }
