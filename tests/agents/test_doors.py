@@ -9,13 +9,12 @@ import pytest
 
 from agents.models import Agent, AgentCommand, AgentEvent
 from agents.services import command
-from broker.connect import events
 from broker.connect.models import DesktopSession
 from broker.core.clock import now
 from centers.models import Center, Desktop
 from tests import make
 from tests.agents import machine as by_web
-from tests.agents.machine import Machine, token_for
+from tests.agents.machine import Machine, drained, token_for
 from tests.agents.server import Running, committed, endpoint
 
 Door = Callable[..., Any]
@@ -138,7 +137,7 @@ def test_a_batch_keeps_its_order_and_its_texts(machine: Machine) -> None:
     assert [row.type for row in rows] == kinds[::-1]
     assert {row.user for row in rows} == {"CORP\\Zoë 😀 \u202eevil"}
     assert rows[0].data == {"n": [1, {"a": None}]}
-    events.drain()
+    drained()
 
 
 def test_a_slow_clock_moves_no_event(machine: Machine) -> None:
@@ -151,7 +150,7 @@ def test_a_slow_clock_moves_no_event(machine: Machine) -> None:
 
 
 def test_a_heartbeat_is_filed_only_when_its_list_changed(machine: Machine) -> None:
-    events.drain()
+    drained()
     line = {"user": "CORP\\alice", "session": "2", "state": "active", "idle": 5}
     for idle in (5, 35, 65):
         assert machine.tell("heartbeat", data={"sessions": [{**line, "idle": idle}]})["accepted"]
@@ -169,7 +168,7 @@ def test_two_clones_send_five_rounds_each_and_every_event_is_its_own_desktops(ce
             told = clone.event("login" if number % 2 == 0 else "logout", user=f"CORP\\{name}")
             assert clone.send(told).status_code == 202
             assert door("GET", "commands", None, clone.key).status_code == 200
-    events.drain()
+    drained()
     for name, clone in zip(("alice", "bob"), made, strict=True):
         rows = AgentEvent.objects.filter(agent__desktop=clone.desktop).exclude(type="register")
         assert [row.user for row in rows] == [f"CORP\\{name}"] * 5

@@ -10,10 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agents.models import AgentEvent
-from broker.connect import events
 from tests import make
 from tests.agents import machine as by_web
-from tests.agents.machine import Machine, token_for
+from tests.agents.machine import Machine, drained, token_for
 from tests.agents.server import committed, endpoint
 from tests.agents.test_protocol_fuzz import NAMES, anything, times
 from tests.agents.test_protocol_fuzz import events as told
@@ -84,7 +83,7 @@ def test_any_batch_is_answered_drained_and_shown(doors: Any, batch: Any, boot: A
     machine, ways = doors
     for door in ways:
         documented(door("POST", "events", {"boot_id": boot, "sent_at": sent, "events": batch}, machine.key))
-    events.drain()
+    drained()
     assert not AgentEvent.objects.exclude(error="").exists()
 
 

@@ -9,7 +9,6 @@ from pytest_django.live_server_helper import LiveServer
 
 from agents.models import Agent, AgentEvent, EnrolmentToken
 from agents.services import command, knows
-from broker.connect import events
 from broker.connect.models import DesktopSession
 from broker.core.clock import now
 from broker.demo.desktops.disk import IMAGE_UUID, load
@@ -17,6 +16,7 @@ from broker.demo.desktops.fleet import Fleet
 from broker.demo.desktops.machine import CannotDo
 from centers.models import Desktop
 from tests import make
+from tests.agents.machine import drained
 from tests.aws_simulator import of_user
 from tests.demo.desktop_world import PATIENCE, World, known, world
 from tests.ports import free_port
@@ -49,12 +49,12 @@ def test_a_session_told_by_the_agent_becomes_a_session_of_the_broker(here: World
     for action in ("idle", "active", "lock", "unlock", "disconnect", "reconnect"):
         here.fleet.act({"action": action, "name": "bob", "seconds": 60})
     here.told("bob", "login", "idle", "active", "lock", "unlock", "disconnect", "reconnect")
-    events.drain()
+    drained()
     session = DesktopSession.objects.get()
     assert (session.user, session.state, session.ended_at) == (bob, "active", None)
     here.fleet.act({"action": "logout", "name": "bob"})
     here.told("bob", "logout")
-    events.drain()
+    drained()
     session.refresh_from_db()
     assert session.state == "ended"
     assert not AgentEvent.objects.exclude(error="").exists()
