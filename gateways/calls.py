@@ -129,7 +129,8 @@ def speak(gateway: Gateway, claims: Told, told: Told, forward_to: str) -> Told:
         status = read(told)
     except Malformed as error:
         raise No(422, "invalid", str(error)) from None
-    return {"close": beats.heard(gateway, status, int(claims["iat"]), forward_to)}
+    ends = beats.heard(gateway, status, int(claims["iat"]), forward_to)
+    return {"close": list(ends), "why": ends}
 
 
 def redeem(gateway: Gateway, _claims: Told, told: Told, _forward_to: str) -> Told:

@@ -51,7 +51,6 @@ RETURNS = ("{who} returns", "you come back")
 NOT_FOR_USERS = frozenset({Action.CALL_URL})
 CLOCKS_OF_AN_ASSIGNMENT = frozenset({Event.ASSIGNED, Event.NO_LOGIN})
 WISHES = {"start": "start it", "stop": "stop it", "reboot": "reboot it", "rebuild": "rebuild it", "delete": "delete it"}
-LOGS_OUT = frozenset({Action.LOG_OUT, Action.STOP})  # whoever is stopped is logged out first
 ALWAYS_ON = "ALWAYS_ON"
 KEPT = "It stays yours."
 
@@ -200,44 +199,23 @@ def conditions(here: Situation, reader: Reader) -> list[str]:
 
 def at_release(here: Situation) -> list[str]:
     """What follows when users give the desktop back themselves, told to them before they do."""
-    return [condition(step, YOU) for step in following(here, Event.RELEASED)]
-
-
-def on_leaving(here: Situation, heard: bool) -> list[str]:
-    """What follows when users leave the desktop as it is, and what follows from that, told to them before they do.
-
-    `heard`: an agent answers. Without one, all that is known is that the connection was closed (SPEC 1.5).
-    """
-    steps = following(here, Event.DISCONNECTED if heard else Event.CONNECTION_CLOSED)
-    if heard and any(step.do in LOGS_OUT for step in steps):
-        steps += following(here, Event.LOGGED_OUT)
-    if any(step.do is Action.RELEASE for step in steps):
-        steps += following(here, Event.RELEASED)
-    said = [condition(step, YOU) for step in steps]
-    return said + kept(here, YOU, said)
-
-
-def following(here: Situation, event: Event) -> list[Step]:
-    """What can come true after an event, of what is the user's business."""
     if not here.plans_act:
         return []
-    return [each for each in here.steps if each.on is event and each.do not in NOT_FOR_USERS and feasible(each, here)]
+    found = [step for step in here.steps if step.on is Event.RELEASED and step.do not in NOT_FOR_USERS]
+    return [condition(step, YOU) for step in found if possible(step, here, Reader())]
 
 
 def possible(step: Step, here: Situation, reader: Reader) -> bool:
     """Whether a step can still come true here, and is the reader's business."""
     if step.on not in WHEN or step.on is Event.CONNECTION_CLOSED or (reader.you and step.do in NOT_FOR_USERS):
         return False  # a connection that nobody knows the end of has the rules of a disconnect or a log-out
+    if step.do is Action.DELETE and not here.deletable:
+        return False
+    if step.do in POWER - {Action.REBOOT} and here.running_mode == ALWAYS_ON:
+        return False
     if here.assigned and step.on in CLOCKS_OF_AN_ASSIGNMENT:
         return False  # its clock began with the assignment: it waits with a time of its own, or is over
-    return feasible(step, here) and (not reader.you or step.on is not Event.RELEASED or releases(here))
-
-
-def feasible(step: Step, here: Situation) -> bool:
-    """Whether this desktop lets it be done."""
-    if step.do is Action.DELETE:
-        return here.deletable
-    return step.do not in POWER - {Action.REBOOT} or here.running_mode != ALWAYS_ON
+    return not reader.you or step.on is not Event.RELEASED or releases(here)
 
 
 def releases(here: Situation) -> bool:

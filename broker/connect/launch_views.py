@@ -17,7 +17,7 @@ from broker.connect.future import YOU
 from broker.connect.future import outlook as in_words
 from broker.connect.launching import Who
 from broker.connect.models import Launch, PortalSession, QueuePlace
-from broker.connect.plans_in_force import for_assignment
+from broker.connect.plans_in_force import InForce, for_assignment
 from broker.connect.portal_request import SeeOther, number, polled, portal_of, whole
 from broker.connect.refusals import no_file
 from broker.connect.steps import ProgressLine, Step, Walk, progress
@@ -103,15 +103,15 @@ def show(request: HttpRequest, launch_id: int) -> HttpResponse:
         page["file"], page["viewer"] = way_in(launch), launch.protocol in VIEWERS
     if polled(request):
         return render(request, "connect/_progress.html", page)
-    page["timers"] = what_follows(launch)
+    page["timers"] = what_follows(launch, for_assignment(launch.assignment))
     page["shared"] = rights.decoupled(launch.desktop)
     return render(request, "connect/progress.html", page)
 
 
-def what_follows(launch: Launch) -> list[str]:
-    """What happens when the person leaves the desktop, told before they go in."""
-    steps = for_assignment(launch.assignment).steps
-    return in_words(outlook.situation(launch.desktop, launch.assignment, steps, []), YOU).conditions
+def what_follows(launch: Launch, in_force: InForce) -> list[str]:
+    """What happens when the person leaves the desktop, told before they go in and while they are there."""
+    told = in_words(outlook.situation(launch.desktop, launch.assignment, in_force.steps, []), YOU)
+    return [*told.conditions, *told.notes]
 
 
 def marked(*facts: object) -> str:

@@ -94,9 +94,10 @@ def when_idle(desktop: Desktop) -> Line | None:
 
 
 def as_granted(job: Job) -> Waiting:
-    """A plan's job at the time that its user was given on asking for more."""
+    """A plan's job at the time that its user was given: on asking for more, or by a warning that came late."""
     premise = facts.premise_of(job)
-    return replace(waiting_of(job), due=replace(premise.due, at=premise.at))
+    told = premise.warned + premise.due.lead if premise.warned else premise.at
+    return replace(waiting_of(job), due=replace(premise.due, at=max(premise.at, told)))
 
 
 def due_of(job: Job) -> Due | None:

@@ -53,16 +53,18 @@ def differs(desktop: Desktop, port: int, seen: str, expected: str) -> None:
     kept, _ = Pin.objects.get_or_create(desktop=desktop, port=port, defaults={"sha256": expected, "since": now()})
     if kept.other == seen:
         return
-    Pin.objects.filter(pk=kept.pk).update(other=seen)
+    Pin.objects.filter(pk=kept.pk).update(sha256=expected, other=seen)
     audit.record(
         "conn.certificate_changed", CHANGED.format(desktop=desktop, port=port), desktop=desktop, subject=desktop,
         changes={"certificate": (expected, seen)}, level="error",
     )  # fmt: skip
 
 
-def shown_again(desktop: Desktop, port: int) -> None:
-    """The expected certificate was seen: whatever else was, is over."""
-    Pin.objects.filter(desktop=desktop, port=port).exclude(other="").update(other="")
+def shown_again(desktop: Desktop, port: int, tunnel: Tunnel) -> None:
+    """The expected certificate was seen by this one, and no other by a later one: whatever else was, is over."""
+    there = Tunnel.objects.filter(destination=tunnel.destination, used_at__gt=tunnel.used_at or now())
+    if not there.exclude(certificate__in=("", tunnel.certificate)).exists():
+        Pin.objects.filter(desktop=desktop, port=port).exclude(other="").update(other="")
 
 
 def changed() -> Exists:
@@ -72,8 +74,7 @@ def changed() -> Exists:
 
 def changes(desktop: Desktop) -> list[tuple[int, str, str]]:
     """Port, expected and seen certificate of each."""
-    found = CHANGES.filter(desktop=desktop).order_by("port").values_list("port", "sha256", "other")
-    return [(port, desktop.rdp_cert_sha256 or expected, seen) for port, expected, seen in found]
+    return list(CHANGES.filter(desktop=desktop).order_by("port").values_list("port", "sha256", "other"))
 
 
 def forget(desktop: Desktop) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from agents.models import Agent
 from broker.connect.models import Launch
-from broker.connect.plans_in_force import default_protocol, for_assignment
+from broker.connect.plans_in_force import InForce, default_protocol, for_assignment
 from centers.models import Desktop
 from gateways.models import Gateway
 from gateways.services import Down, Way, choose
@@ -91,10 +91,9 @@ def settled(launch: Launch, choice: ProtocolChoice) -> None:
     Launch.objects.filter(pk=launch.pk).update(protocol=launch.protocol, through=launch.through, port=launch.port)
 
 
-def for_launch(launch: Launch, came_by: Gateway | None = None) -> Taken:
-    """What a launch is connected by: its own protocol while that can be had, else the next of the plan in force now.
-
-    Raises Down.
+def for_launch(launch: Launch, came_by: Gateway | None = None, in_force: InForce | None = None) -> Taken:
+    """What a launch is connected by: its own protocol while that can be had, else the next of the plan in force now,
+    which a caller may know already. Raises Down.
     """
-    choices = used(for_assignment(launch.assignment).protocol)
+    choices = used((in_force or for_assignment(launch.assignment)).protocol)
     return take(first(choices, launch.protocol), launch.desktop, came_by)

@@ -46,11 +46,12 @@ def certificate_of(tunnel: Tunnel, launch: Launch) -> None:
     """Remember the certificate of the first use, and say where it is another one now."""
     if not tunnel.certificate or tunnel.protocol == "tcp":
         return
-    known = pins.known(launch.desktop, launch.port, tunnel.protocol)
+    port = int(tunnel.destination.rpartition(":")[2])  # the launch may be connected another way by now
+    known = pins.known(launch.desktop, port, tunnel.protocol)
     if known == tunnel.certificate:
-        pins.shown_again(launch.desktop, launch.port)
+        pins.shown_again(launch.desktop, port, tunnel)
     elif known:
-        pins.differs(launch.desktop, launch.port, tunnel.certificate, known)
+        pins.differs(launch.desktop, port, tunnel.certificate, known)
 
 
 KIND = Kind(run=run, lease=timedelta(seconds=30), deadline=timedelta(hours=1))

@@ -14,12 +14,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_GET, require_POST
 
-from broker.connect import credentials, facts, log_in_as, openings, outlook, protocols, viewer_policy
-from broker.connect.future import on_leaving
-from broker.connect.launch_views import HANDED_OUT, launch_of
+from broker.connect import credentials, log_in_as, openings, outlook, protocols, viewer_policy
+from broker.connect.launch_views import HANDED_OUT, launch_of, what_follows
 from broker.connect.models import Launch, PortalSession
 from broker.connect.openings import Asked, Withdrawn
-from broker.connect.plans_in_force import for_assignment
+from broker.connect.plans_in_force import InForce, for_assignment
 from broker.connect.portal_request import SeeOther, number, portal_of
 from broker.connect.protocols import Taken
 from broker.connect.refusals import no_viewer
@@ -42,9 +41,9 @@ def page(request: HttpRequest, launch_id: int) -> HttpResponse:
     launch = launch_of(request, launch_id)
     if launch.step not in HANDED_OUT and launch.ended_at is None:
         return SeeOther(reverse("launch", args=[launch.pk]))
-    refusal = no_viewer(launch)
+    refusal, in_force = no_viewer(launch), for_assignment(launch.assignment)
     try:
-        taken = protocols.for_launch(launch, came_by(request))
+        taken = protocols.for_launch(launch, came_by(request), in_force)
     except Down as down:
         refusal = refusal or str(down)
     if refusal:
@@ -59,7 +58,7 @@ def page(request: HttpRequest, launch_id: int) -> HttpResponse:
     shown: dict[str, Any] = {
         "launch": launch, "name": launch.desktop.display_name or launch.desktop.name, "protocol": taken.choice.viewer,
         "token_url": reverse("launch-token", args=[launch.pk]), "state_url": reverse("launch-state", args=[launch.pk]),
-        "leave_url": reverse("desktops"), "leaving": leaving(launch, taken.choice.viewer),
+        "leave_url": reverse("desktops"), "leaving": on_leaving(launch, taken.choice.viewer, in_force),
         "gateway": gateways[0] if gateways else "",
     }  # fmt: skip
     response = render(request, "connect/viewer.html", shown)
@@ -67,11 +66,9 @@ def page(request: HttpRequest, launch_id: int) -> HttpResponse:
     return response
 
 
-def leaving(launch: Launch, viewer: str) -> str:
+def on_leaving(launch: Launch, viewer: str, in_force: InForce) -> str:
     """What becomes of a desktop that its user leaves, told before and after they do (RULES, Users)."""
-    steps = for_assignment(launch.assignment).steps
-    situation = outlook.situation(launch.desktop, launch.assignment, steps, [])
-    follows = on_leaving(situation, heard=facts.reachable(launch.desktop) is not None)
+    follows = what_follows(launch, in_force)
     if viewer == "ssh":
         follows = [SHELL_ENDS, *follows]
     return " ".join(follows or [GOES_ON])

@@ -58,7 +58,7 @@ async def answer_of(request: web.Request) -> dict[str, str]:
         async with house.newcomers.one(request.remote or ""), asyncio.timeout(WHY_SECONDS):
             told = json.loads(await request.read())
         reason, code = ending(house, named(house, str(told["token"])))
-    except (ValueError, TypeError, KeyError, RecursionError, TimeoutError, Untrusted):
+    except (ValueError, TypeError, KeyError, RecursionError, OSError, Untrusted):  # TimeoutError is one, too
         return {"error": "bad_token", "detail": "The connection token does not hold at this gateway."}
     return {"reason": reason, "code": code}
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+from collections.abc import Mapping
 from itertools import islice
 
 from gateways.program.broker import Away, Broker, Denied
@@ -14,6 +15,7 @@ EVERY = 10.0  # seconds
 AT_A_TIME = 2_000  # endings in one heartbeat: a broker that was away hears of all, one after the other
 TOGETHER = 0.2  # news within this time travel together
 BACK_OFF = (1.0, 2.0, 5.0, 10.0, 30.0)  # while the broker is away; sessions go on
+ENDED = "The broker has ended it."
 NEW = 2.0  # the longest pause as long as we know no key, or the broker knows us not: somebody waits at its page
 
 
@@ -61,7 +63,7 @@ class Heartbeat:
             registry.acknowledged(closed, refused)
             if registry.closed:
                 registry.news.set()
-            for session, why in ends(answer.get("close")).items():
+            for session, why in ends(answer).items():
                 registry.close([session], why, "broker")
         else:
             self._greeted = True
@@ -86,6 +88,9 @@ class Heartbeat:
                 await asyncio.sleep(TOGETHER)
 
 
-def ends(told: object) -> dict[str, str]:
-    """The sessions that the broker wants ended, each with why; nothing where it is no object of texts."""
-    return {each: why for each, why in told.items() if isinstance(why, str)} if isinstance(told, dict) else {}
+def ends(answer: Mapping[str, object]) -> dict[str, str]:
+    """The sessions that the broker wants ended, each with why; nothing where it is no list of texts."""
+    told, why = answer.get("close"), answer.get("why")
+    reasons = why if isinstance(why, dict) else {}
+    found = [each for each in told if isinstance(each, str)] if isinstance(told, list) else []
+    return {each: str(reasons.get(each) or ENDED) for each in found}

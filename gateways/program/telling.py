@@ -3,11 +3,15 @@
 import json
 import logging
 import sys
+import time
 from datetime import UTC, datetime
 
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web import RequestPayloadError
 
+from gateways.program.ports.limits import Bucket
+
+PACE, BURST = 0.1, 20.0  # lines a second, and at once
 GARBAGE = (HttpProcessingError, RequestPayloadError, ConnectionError)
 ORDINARY = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -31,11 +35,18 @@ class Lines(logging.Formatter):
 class OurMistakes(logging.Filter):
     """Of what the HTTP library reports: what a handler did not expect, and not a line for each stranger's garbage."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._bucket = Bucket(BURST, time.monotonic())
+
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether it is told, as `request.failed` with its trace."""
-        error = record.exc_info[1] if record.exc_info else None
+        """Whether it is told: as `request.failed` with its trace, of which a handler that took too long has none."""
+        if record.exc_info and isinstance(record.exc_info[1], GARBAGE):
+            return False
+        if isinstance(record.args, tuple) and record.args:
+            record.client = record.args[0]
         record.msg, record.args = "request.failed", ()
-        return error is not None and not isinstance(error, GARBAGE)
+        return self._bucket.take(PACE, BURST, time.monotonic())  # some garbage may look like a mistake of ours
 
 
 def start() -> None:
@@ -45,3 +56,4 @@ def start() -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("gateways").setLevel(logging.INFO)
     logging.getLogger("aiohttp.server").addFilter(OurMistakes())
+    logging.getLogger("aiohttp.websocket").setLevel(logging.ERROR)  # it repeats what strangers ask for

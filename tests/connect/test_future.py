@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from broker.connect.future import UNLESS, WHEN, WHOLE, YOU, Reader, Situation, Waiting, in_brief, on_leaving, outlook
+from broker.connect.future import UNLESS, WHEN, WHOLE, YOU, Reader, Situation, Waiting, in_brief, outlook
 from plans.engine import AWAY, Action, Due, Event, Notice, Step
-from plans.steps import with_closed
 from plans.words import ORDER
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -48,32 +47,6 @@ def test_a_plan_that_releases_says_so_and_what_follows() -> None:
     assert outlook(hers(LOG_OUT, CALL, RELEASE), YOU).conditions == [
         "It goes back to its pool 1 hour after you disconnect.",
         "You are logged out when it goes back.",
-    ]
-
-
-def test_who_leaves_hears_what_follows_and_what_follows_from_that() -> None:
-    """A deletion most of all, however many steps it is away."""
-    out = Step(Event.DISCONNECTED, Action.LOG_OUT, timedelta(), "Release")
-    gives = Step(Event.LOGGED_OUT, Action.RELEASE, timedelta(), "Release")
-    assert on_leaving(hers(out, gives, CALL, DELETE, IDLE, deletable=True), heard=True) == [
-        "You are logged out when you disconnect.",
-        "It goes back to its pool when you log out.",
-        "It is deleted, with everything on it 1 hour after it went back.",
-    ]
-    assert on_leaving(hers(out, STOP), heard=True)[1:] == [
-        "It is shut down 10 minutes after you log out.",
-        "It stays yours.",
-    ]
-    assert on_leaving(hers(IDLE, STOP), heard=True) == []
-    assert on_leaving(hers(RELEASE, DELETE, plans_off=True), heard=True) == []
-
-
-def test_without_an_agent_what_follows_a_closed_connection_is_told() -> None:
-    assert on_leaving(hers(*with_closed([STOP, RELEASE], "logout")), heard=False) == [
-        "It is shut down 10 minutes after the connection is closed."
-    ]
-    assert on_leaving(hers(*with_closed([STOP, RELEASE, DELETE], "disconnect")), heard=False) == [
-        "It goes back to its pool 1 hour after the connection is closed."
     ]
 
 

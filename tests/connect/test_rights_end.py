@@ -316,6 +316,18 @@ def test_a_changed_certificate_is_over_where_it_was_renewed_or_the_right_one_is_
     assert "shows another certificate than before" not in browser.get(page).content.decode()
 
 
+def test_the_end_of_an_older_session_says_nothing_about_the_machine_that_answers_now(working: Site) -> None:
+    pin = Pin.objects.create(desktop=working.desktop, port=working.launch_port(), sha256="cd" * 32, since=now())
+    older = Tunnel.objects.latest("pk")
+    Tunnel.objects.update(certificate="cd" * 32, used_at=now() - timedelta(hours=2))
+    working.token()
+    Tunnel.objects.exclude(pk=older.pk).update(certificate="ef" * 32, used_at=now())
+    outcome(closed_by(working))
+    assert Pin.objects.get(pk=pin.pk).other == "ef" * 32
+    outcome(jobs.enqueue(jobs.Wish("tunnel_closed", older.subject, payload={"tunnel": older.pk})))
+    assert Pin.objects.get(pk=pin.pk).other == "ef" * 32
+
+
 def test_an_administrator_who_has_looked_at_it_trusts_the_new_one(working: Site) -> None:
     page = f"/resources/desktops/{working.desktop.pk}/"
     browser = admin()

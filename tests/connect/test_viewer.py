@@ -19,7 +19,7 @@ from centers.models import Desktop
 from gateways import opening
 from gateways.models import Gateway, GatewayCluster, Tunnel
 from gateways.wire import read_token
-from plans.models import PowerControlPlan
+from plans.models import NEVER, PowerControlPlan, ReleasePlan
 from policies.models import Policy
 from tests import make
 from tests.connect.browser_way import SECRET, Site, site
@@ -363,10 +363,13 @@ def idles(here: Site, at: datetime, notice: dict[str, Any] | None = None, **more
 
 def test_the_page_says_what_leaving_brings_about(here: Site) -> None:
     page = here.browser.get(here.connect()).content.decode()
+    assert 'data-leaving="It goes back to its pool when you log out. You are logged out when it goes back."' in page
+    ReleasePlan.objects.update(logged_out_release=NEVER)
+    page = here.browser.get(here.connect()).content.decode()
     assert 'data-leaving="Your desktop goes on as you left it."' in page
     PowerControlPlan.objects.update(disconnected_action="shutdown", disconnected_wait=600)
     page = here.browser.get(here.connect()).content.decode()
-    assert 'data-leaving="It is shut down 10 minutes after the connection is closed."' in page
+    assert 'data-leaving="It is shut down 10 minutes after you disconnect. It stays yours."' in page
 
 
 def test_the_banner_says_what_idleness_will_bring(here: Site) -> None:

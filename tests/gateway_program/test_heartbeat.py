@@ -104,7 +104,7 @@ def talk(client: socket.socket, there: socket.socket) -> None:
 def test_the_broker_ends_sessions_in_its_answer_and_says_why(fresh: Pair) -> None:
     broker, program = fresh
     asked, other = opening(), opening(seconds=1)  # the end of the second makes the gateway tell at once
-    broker.answer = lambda heard: (200, {"close": {"unknown": "?", asked.id: "Released.", other.id: 5}})
+    broker.answer = lambda heard: (200, {"close": ["unknown", asked.id, 5], "why": {asked.id: "Released."}})
     for each in (asked, other):
         program.control("open", each.json())
     wait_for(lambda: all(end_of(broker, each.id) for each in (asked, other)), 15, "their ends are told")
@@ -112,7 +112,7 @@ def test_the_broker_ends_sessions_in_its_answer_and_says_why(fresh: Pair) -> Non
     assert reasons == ["Released.", "Nobody came within 1 seconds."]
 
 
-@pytest.mark.parametrize("told", [None, 5, {}, {"close": 5}, {"close": ["abc"]}, {"close": {"abc": None}}, []])
+@pytest.mark.parametrize("told", [None, 5, {}, {"close": 5}, {"close": [None]}, {"close": {"abc": "Released."}}, []])
 def test_an_odd_answer_ends_nothing_and_stops_nothing(fresh: Pair, told: Any) -> None:
     broker, program = fresh
     broker.answer = lambda heard: (200, told)
@@ -162,8 +162,10 @@ def test_another_brokers_key_is_not_taken(fresh: Pair) -> None:
         impostor.stop()
 
 
-def test_only_texts_are_reasons() -> None:
-    assert ends({"a": "Released.", "b": 5, "c": None, "d": ["Released."]}) == {"a": "Released."}
+def test_only_texts_are_ids_and_what_has_no_reason_has_the_usual_one() -> None:
+    usual = "The broker has ended it."
+    assert ends({"close": ["a", 5, None, ["b"], "c"], "why": {"a": "Released."}}) == {"a": "Released.", "c": usual}
+    assert ends({"close": ["a"], "why": 5}) == ends({"close": ["a"]}) == {"a": usual}
 
 
 def test_a_data_folder_is_for_one_gateway(fresh: Pair, tmp_path: Path) -> None:

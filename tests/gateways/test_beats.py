@@ -43,7 +43,7 @@ def again(tunnel: Tunnel) -> Tunnel:
 
 def test_a_session_fills_its_record_from_first_use_to_end(voice: Voice, tunnel: Tunnel) -> None:
     token = tunnel.token_id
-    assert voice.beats(sessions=[session(token, used_at=0.0, client_ip="", bytes_in=0, bytes_out=0)]) == {"close": {}}
+    assert voice.beats(sessions=[session(token, used_at=0.0, client_ip="", bytes_in=0, bytes_out=0)])["why"] == {}
     assert again(tunnel).used_at is None and traffic_since("launch:4") is None
     voice.beats(sessions=[session(token, certificate="cd" * 32)])
     used = again(tunnel)
@@ -78,7 +78,7 @@ def test_late_words_change_nothing_back(voice: Voice, tunnel: Tunnel) -> None:
     late = voice.beats(at=moment - 10, sessions=[session(token, bytes_in=550)])
     over = again(tunnel)
     assert (over.bytes_in, over.close_reason) == (600, "The browser went away.")
-    assert late == {"close": {token: over.close_reason}}
+    assert late == {"close": [token], "why": {token: over.close_reason}}
 
 
 def test_a_port_is_left_from_its_last_client_until_another_comes(voice: Voice, tunnel: Tunnel) -> None:
@@ -111,9 +111,9 @@ def test_bytes_that_stand_still_are_no_traffic(voice: Voice, tunnel: Tunnel) -> 
 
 def test_sessions_that_the_broker_does_not_know_are_ended(voice: Voice, tunnel: Tunnel, edge: Gateway) -> None:
     unknown = {"unknown": "The broker does not know this session."}
-    assert voice.beats(sessions=[session("unknown"), session(tunnel.token_id)]) == {"close": unknown}
+    assert voice.beats(sessions=[session("unknown"), session(tunnel.token_id)])["why"] == unknown
     close_tunnels("You were signed out.", users=["user:5"])
-    assert voice.beats(sessions=[session(tunnel.token_id)]) == {"close": {tunnel.token_id: "You were signed out."}}
+    assert voice.beats(sessions=[session(tunnel.token_id)])["why"] == {tunnel.token_id: "You were signed out."}
     assert again(tunnel).told_at is None
     voice.beats(closed=[ended(tunnel.token_id, by="broker", reason="You were signed out.")])
     assert again(tunnel).told_at and tunnel.close_reason == "You were signed out."
@@ -144,7 +144,7 @@ def test_sessions_of_a_silent_gateway_end_and_live_again_when_it_returns_with_th
     run_check(edge)
     over = again(tunnel)
     assert (over.closed_by, over.close_reason) == ("silence", "The gateway Edge does not answer any more.")
-    assert voice.beats(sessions=[session(tunnel.token_id, bytes_in=99)]) == {"close": {}}
+    assert voice.beats(sessions=[session(tunnel.token_id, bytes_in=99)])["why"] == {}
     back = again(tunnel)
     assert (back.closed_at, back.close_reason, back.bytes_in) == (None, "", 99)
 
@@ -157,7 +157,7 @@ def test_rights_withdrawn_while_a_gateway_was_silent_stay_withdrawn(
     run_check(edge)
     assert close_tunnels("The desktop was released.", subjects=["launch:4"]) == 1
     released = {tunnel.token_id: "The desktop was released."}
-    assert voice.beats(sessions=[session(tunnel.token_id)]) == {"close": released}
+    assert voice.beats(sessions=[session(tunnel.token_id)])["why"] == released
     assert again(tunnel).close_reason == released[tunnel.token_id]
 
 

@@ -62,7 +62,7 @@ def test_a_heartbeat_needs_no_cookie_and_no_known_host_name(voice: Voice, edge: 
         "/gateway/v1/heartbeat", content, "application/json", HTTP_HOST="10.9.8.7:8000",
         HTTP_AUTHORIZATION=voice.signed("heartbeat", content),
     )  # fmt: skip
-    assert (response.status_code, response.json()) == (200, {"close": {}})
+    assert (response.status_code, response.json()) == (200, {"close": [], "why": {}})
     edge.refresh_from_db()
     assert (edge.version, edge.draining, edge.ports_free, edge.forward_to) == ("1.3", True, 42, "http://10.9.8.7:8000")
 

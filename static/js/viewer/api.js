@@ -9,7 +9,7 @@ class Refused extends Error {
   }
 }
 
-const SIGNED_OUT = "Your sign-in has ended. Sign in again; your desktop goes on as you left it.";
+const SIGNED_OUT = "Your sign-in has ended. Sign in again.";
 
 async function read(response) {
   if ([401, 403].includes(response.status) || response.redirected) throw new Refused(SIGNED_OUT, false, "signed-out");

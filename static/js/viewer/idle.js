@@ -10,6 +10,7 @@ export function idle(page, parts, engine) {
   let turn = 0;
   const count = (until) => {
     const left = Math.max(0, Math.round((until - performance.now()) / 1000));
+    if (left === 0) { show(null); return; } // it has come, or waits for something else
     parts.time.textContent = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
   };
   const show = (notice) => {

@@ -225,7 +225,7 @@ def test_full_screen_is_full_and_the_desktop_follows_its_size(people: People) ->
 def test_who_leaves_is_told_what_follows_and_asked_first_where_it_may_be_an_accident(people: People) -> None:
     screen = people.opens(people.comes(), "Classic")
     screen.comes()
-    page, asked, follows = screen.page, [], "It is shut down 1 hour after the connection is closed. It stays yours."
+    page, asked, follows = screen.page, [], "It is shut down 1 hour after you disconnect. It stays yours."
     note = page.get_by_role("alert").filter(has_text=f"When you close this page, you disconnect. {follows}")
     screen.tool("When you leave").click()
     expect(page.get_by_text(follows, exact=True)).to_be_visible()
